@@ -1,0 +1,2 @@
+//! Benchmarks: ratios against the peers in one run.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The Kerberos 5 mechanism of GSS-API (RFC 4121).

@@ -1,0 +1,1 @@
+//! Policy and sealed envelope of exported security contexts.

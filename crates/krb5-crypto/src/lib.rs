@@ -1,0 +1,1 @@
+//! Kerberos enctypes, checksums, key derivation, string-to-key, PRF.

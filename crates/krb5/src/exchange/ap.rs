@@ -1,0 +1,1 @@
+//! The AP exchange (RFC 4120 §3.2).

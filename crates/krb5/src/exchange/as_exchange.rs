@@ -1,0 +1,1 @@
+//! The AS exchange (RFC 4120 §3.1).

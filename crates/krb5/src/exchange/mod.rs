@@ -1,0 +1,5 @@
+//! The exchanges of RFC 4120 §3 as machines without I/O.
+
+pub mod ap;
+pub mod as_exchange;
+pub mod tgs;

@@ -1,0 +1,1 @@
+//! The TGS exchange (RFC 4120 §3.3).

@@ -1,0 +1,1 @@
+//! A KDC without I/O for development realms.

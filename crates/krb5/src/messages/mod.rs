@@ -1,0 +1,1 @@
+//! The messages of RFC 4120 §5.

@@ -1,0 +1,1 @@
+//! Principal names (RFC 4120 §6.2).
