@@ -1,0 +1,296 @@
+/*
+ * A GSS-API party that is driven over standard input: one command a line, one answer a line, byte strings in hex ("-" is
+ * the empty one). It is compiled once against MIT krb5 and once against Heimdal, and sees every token pass through the
+ * test's hands, which can so keep, alter, repeat and reorder them.
+ *
+ *   initiate TARGET FLAGS BINDINGS      ->  TARGET a host-based service, FLAGS a decimal mask of GSS_C_*_FLAG
+ *   accept BINDINGS
+ *   step TOKEN                          ->  ok|continue|failed MAJOR MINOR TOKEN TEXT
+ *   wrap CONF MESSAGE                   ->  ok MAJOR CONF TOKEN
+ *   unwrap TOKEN                        ->  ok MAJOR CONF MESSAGE
+ *   mic MESSAGE                         ->  ok MAJOR TOKEN
+ *   verify MESSAGE TOKEN                ->  ok MAJOR
+ *   limit CONF SIZE                     ->  ok MAJOR SIZE
+ *   inquire                             ->  ok MAJOR FLAGS LIFETIME SOURCE TARGET
+ *   bench OPERATION SIZE COUNT          ->  ok NANOSECONDS   (see bench_message)
+ *   reset
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <gssapi/gssapi.h>
+
+#define LINE (16 * 1024 * 1024)
+
+static gss_ctx_id_t context = GSS_C_NO_CONTEXT;
+static gss_name_t target = GSS_C_NO_NAME;
+static gss_cred_id_t credential = GSS_C_NO_CREDENTIAL;
+static int is_initiator;
+static OM_uint32 wanted_flags;
+static struct gss_channel_bindings_struct bindings_storage;
+static gss_channel_bindings_t bindings = GSS_C_NO_CHANNEL_BINDINGS;
+static gss_OID_desc krb5 = {9, (void *)"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"};
+static gss_OID_desc hostbased = {10, (void *)"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x04"};
+
+static int digit(int c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static gss_buffer_desc from_hex(const char *text) {
+    gss_buffer_desc out = {0, malloc(strlen(text ? text : "") / 2 + 1)};
+    if (!text) return out;
+    for (; digit(text[0]) >= 0 && digit(text[1]) >= 0; text += 2)
+        ((unsigned char *)out.value)[out.length++] = (unsigned char)(digit(text[0]) << 4 | digit(text[1]));
+    return out;
+}
+
+static void print_hex(const gss_buffer_desc *bytes) {
+    static const char digits[] = "0123456789abcdef";
+    size_t i;
+    if (bytes->length == 0) putchar('-');
+    for (i = 0; i < bytes->length; i++) {
+        unsigned char byte = ((unsigned char *)bytes->value)[i];
+        putchar(digits[byte >> 4]);
+        putchar(digits[byte & 15]);
+    }
+}
+
+static void print_status_text(OM_uint32 code, int type) {
+    OM_uint32 minor, more = 0;
+    gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
+    size_t i;
+    if (GSS_ERROR(gss_display_status(&minor, code, type, &krb5, &more, &text))) return;
+    for (i = 0; i < text.length; i++) {
+        char c = ((char *)text.value)[i];
+        putchar(c == '\n' ? ' ' : c);
+    }
+    gss_release_buffer(&minor, &text);
+}
+
+static void set_bindings(const char *hex) {
+    bindings = GSS_C_NO_CHANNEL_BINDINGS;
+    if (!hex || !strcmp(hex, "-")) return;
+    memset(&bindings_storage, 0, sizeof bindings_storage);
+    bindings_storage.initiator_addrtype = GSS_C_AF_UNSPEC;
+    bindings_storage.acceptor_addrtype = GSS_C_AF_UNSPEC;
+    bindings_storage.application_data = from_hex(hex);
+    bindings = &bindings_storage;
+}
+
+static void reset(void) {
+    OM_uint32 minor;
+    gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
+    if (target) gss_release_name(&minor, &target);
+}
+
+static void initiate(const char *service, const char *flags, const char *channel) {
+    OM_uint32 major, minor;
+    gss_buffer_desc name;
+    reset();
+    is_initiator = 1;
+    wanted_flags = (OM_uint32)strtoul(flags ? flags : "0", NULL, 10);
+    set_bindings(channel);
+    name.value = (void *)service;
+    name.length = strlen(service);
+    major = gss_import_name(&minor, &name, &hostbased, &target);
+    printf("ok %u\n", major);
+}
+
+static void step(const char *hex) {
+    OM_uint32 major, minor = 0, ignored;
+    gss_buffer_desc in = from_hex(hex), out = GSS_C_EMPTY_BUFFER;
+    if (is_initiator)
+        major = gss_init_sec_context(&minor, credential, &context, target, &krb5, wanted_flags, 0, bindings,
+                                     in.length ? &in : GSS_C_NO_BUFFER, NULL, &out, NULL, NULL);
+    else
+        major = gss_accept_sec_context(&minor, &context, credential, &in, bindings, NULL, NULL, &out, NULL, NULL, NULL);
+    printf("%s %u %u ", GSS_ERROR(major) ? "failed" : major & GSS_S_CONTINUE_NEEDED ? "continue" : "ok", major, minor);
+    print_hex(&out);
+    if (GSS_ERROR(major)) {
+        putchar(' ');
+        print_status_text(major, GSS_C_GSS_CODE);
+        putchar(' ');
+        print_status_text(minor, GSS_C_MECH_CODE);
+    }
+    putchar('\n');
+    gss_release_buffer(&ignored, &out);
+    free(in.value);
+}
+
+static void wrap(const char *conf, const char *hex) {
+    OM_uint32 major, minor;
+    int conf_state = 0;
+    gss_buffer_desc in = from_hex(hex), out = GSS_C_EMPTY_BUFFER;
+    major = gss_wrap(&minor, context, atoi(conf), GSS_C_QOP_DEFAULT, &in, &conf_state, &out);
+    printf("ok %u %d ", major, conf_state);
+    print_hex(&out);
+    putchar('\n');
+    gss_release_buffer(&minor, &out);
+    free(in.value);
+}
+
+static void unwrap(const char *hex) {
+    OM_uint32 major, minor;
+    int conf_state = 0;
+    gss_buffer_desc in = from_hex(hex), out = GSS_C_EMPTY_BUFFER;
+    major = gss_unwrap(&minor, context, &in, &out, &conf_state, NULL);
+    printf("ok %u %d ", major, conf_state);
+    print_hex(&out);
+    putchar('\n');
+    gss_release_buffer(&minor, &out);
+    free(in.value);
+}
+
+static void mic(const char *hex) {
+    OM_uint32 major, minor;
+    gss_buffer_desc in = from_hex(hex), out = GSS_C_EMPTY_BUFFER;
+    major = gss_get_mic(&minor, context, GSS_C_QOP_DEFAULT, &in, &out);
+    printf("ok %u ", major);
+    print_hex(&out);
+    putchar('\n');
+    gss_release_buffer(&minor, &out);
+    free(in.value);
+}
+
+static void verify(const char *message, const char *token) {
+    OM_uint32 minor;
+    gss_buffer_desc in = from_hex(message), signature = from_hex(token);
+    printf("ok %u\n", gss_verify_mic(&minor, context, &in, &signature, NULL));
+    free(in.value);
+    free(signature.value);
+}
+
+static void limit(const char *conf, const char *size) {
+    OM_uint32 major, minor, max = 0;
+    major = gss_wrap_size_limit(&minor, context, atoi(conf), GSS_C_QOP_DEFAULT, (OM_uint32)strtoul(size, NULL, 10), &max);
+    printf("ok %u %u\n", major, max);
+}
+
+static void print_name(gss_name_t name) {
+    OM_uint32 minor;
+    gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
+    if (name) gss_display_name(&minor, name, &text, NULL);
+    printf(" %.*s", text.length ? (int)text.length : 1, text.length ? (char *)text.value : "-");
+    gss_release_buffer(&minor, &text);
+}
+
+static void inquire(void) {
+    OM_uint32 major, minor, lifetime = 0, flags = 0;
+    gss_name_t source = GSS_C_NO_NAME, other = GSS_C_NO_NAME;
+    major = gss_inquire_context(&minor, context, &source, &other, &lifetime, NULL, &flags, NULL, NULL);
+    printf("ok %u %u %u", major, flags, lifetime);
+    print_name(source);
+    print_name(other);
+    putchar('\n');
+    if (source) gss_release_name(&minor, &source);
+    if (other) gss_release_name(&minor, &other);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+/* "wrap": COUNT messages of SIZE bytes with confidentiality. "transfer": COUNT exports and imports of the context. */
+static void bench_message(const char *operation, const char *size, const char *count) {
+    OM_uint32 minor, failures = 0;
+    long i, n = atol(count);
+    gss_buffer_desc in, out = GSS_C_EMPTY_BUFFER;
+    double start;
+    in.length = (size_t)atol(size);
+    in.value = calloc(1, in.length + 1);
+    start = now();
+    for (i = 0; i < n; i++) {
+        if (!strcmp(operation, "wrap")) {
+            failures += GSS_ERROR(gss_wrap(&minor, context, 1, 0, &in, NULL, &out)) != 0;
+            gss_release_buffer(&minor, &out);
+        } else {
+            failures += GSS_ERROR(gss_export_sec_context(&minor, &context, &out)) != 0;
+            failures += GSS_ERROR(gss_import_sec_context(&minor, &out, &context)) != 0;
+            gss_release_buffer(&minor, &out);
+        }
+    }
+    printf("%s %.0f\n", failures ? "failed" : "ok", now() - start);
+    free(in.value);
+}
+
+/* Unwraps tokens that follow, one a line, COUNT of them, and answers with the time spent in gss_unwrap alone. */
+static void bench_unwrap(const char *count, char *line) {
+    OM_uint32 minor, failures = 0;
+    long i, n = atol(count);
+    gss_buffer_desc *tokens = calloc((size_t)n, sizeof *tokens), out = GSS_C_EMPTY_BUFFER;
+    double start;
+    for (i = 0; i < n && fgets(line, LINE, stdin); i++) tokens[i] = from_hex(line);
+    start = now();
+    for (i = 0; i < n; i++) {
+        failures += GSS_ERROR(gss_unwrap(&minor, context, &tokens[i], &out, NULL, NULL)) != 0;
+        gss_release_buffer(&minor, &out);
+    }
+    printf("%s %.0f\n", failures ? "failed" : "ok", now() - start);
+    for (i = 0; i < n; i++) free(tokens[i].value);
+    free(tokens);
+}
+
+/* COUNT contexts between an initiator and an acceptor in this process, mutual, the initiator's ticket in its cache. */
+static void bench_contexts(const char *service, const char *count) {
+    OM_uint32 major, minor, failures = 0;
+    long i, n = atol(count);
+    double start;
+    initiate(service, "62", "-");
+    start = now();
+    for (i = 0; i < n; i++) {
+        gss_ctx_id_t here = GSS_C_NO_CONTEXT, there = GSS_C_NO_CONTEXT;
+        gss_buffer_desc request = GSS_C_EMPTY_BUFFER, reply = GSS_C_EMPTY_BUFFER, none = GSS_C_EMPTY_BUFFER;
+        major = gss_init_sec_context(&minor, GSS_C_NO_CREDENTIAL, &here, target, &krb5, 62, 0, NULL, NULL, NULL, &request,
+                                     NULL, NULL);
+        failures += GSS_ERROR(major) != 0;
+        major = gss_accept_sec_context(&minor, &there, credential, &request, NULL, NULL, NULL, &reply, NULL, NULL, NULL);
+        failures += major != GSS_S_COMPLETE;
+        major = gss_init_sec_context(&minor, GSS_C_NO_CREDENTIAL, &here, target, &krb5, 62, 0, NULL, &reply, NULL, &none,
+                                     NULL, NULL);
+        failures += major != GSS_S_COMPLETE;
+        gss_release_buffer(&minor, &request);
+        gss_release_buffer(&minor, &reply);
+        gss_release_buffer(&minor, &none);
+        gss_delete_sec_context(&minor, &here, NULL);
+        gss_delete_sec_context(&minor, &there, NULL);
+    }
+    printf("%s %.0f\n", failures ? "failed" : "ok", now() - start);
+}
+
+static void acquire_acceptor(void) {
+    OM_uint32 major, minor;
+    gss_release_cred(&minor, &credential);
+    major = gss_acquire_cred(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, GSS_C_NO_OID_SET, GSS_C_ACCEPT, &credential, NULL, NULL);
+    printf("ok %u\n", major);
+}
+
+int main(void) {
+    char *line = malloc(LINE);
+    setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+    while (fgets(line, LINE, stdin)) {
+        char *command = strtok(line, " \n"), *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n"), *c = strtok(NULL, " \n");
+        if (!command) continue;
+        if (!strcmp(command, "initiate")) initiate(a, b, c);
+        else if (!strcmp(command, "accept")) { reset(); is_initiator = 0; set_bindings(a); puts("ok 0"); }
+        else if (!strcmp(command, "acquire")) acquire_acceptor();
+        else if (!strcmp(command, "step")) step(a);
+        else if (!strcmp(command, "wrap")) wrap(a, b);
+        else if (!strcmp(command, "unwrap")) unwrap(a);
+        else if (!strcmp(command, "mic")) mic(a);
+        else if (!strcmp(command, "verify")) verify(a, b);
+        else if (!strcmp(command, "limit")) limit(a, b);
+        else if (!strcmp(command, "inquire")) inquire();
+        else if (!strcmp(command, "bench")) bench_message(a, b, c);
+        else if (!strcmp(command, "bench-unwrap")) bench_unwrap(a, line);
+        else if (!strcmp(command, "bench-contexts")) bench_contexts(a, b);
+        else if (!strcmp(command, "reset")) { reset(); puts("ok 0"); }
+        else printf("unknown %s\n", command);
+        fflush(stdout);
+    }
+    reset();
+    free(line);
+    return 0;
+}

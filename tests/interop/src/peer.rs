@@ -1,0 +1,301 @@
+//! A GSS-API party of another implementation: `peers/gss_peer.c` over its library, one command a line.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::Vendor;
+use crate::realm::Realm;
+
+/// `GSS_S_COMPLETE`.
+pub const COMPLETE: u32 = 0;
+/// `GSS_S_DUPLICATE_TOKEN`.
+pub const DUPLICATE_TOKEN: u32 = 1 << 1;
+/// `GSS_S_OLD_TOKEN`.
+pub const OLD_TOKEN: u32 = 1 << 2;
+/// `GSS_S_UNSEQ_TOKEN`.
+pub const UNSEQ_TOKEN: u32 = 1 << 3;
+/// `GSS_S_GAP_TOKEN`.
+pub const GAP_TOKEN: u32 = 1 << 4;
+/// `GSS_S_BAD_SIG`.
+pub const BAD_SIG: u32 = 6 << 16;
+/// `GSS_S_DEFECTIVE_TOKEN`.
+pub const DEFECTIVE_TOKEN: u32 = 9 << 16;
+/// `GSS_S_BAD_BINDINGS`.
+pub const BAD_BINDINGS: u32 = 4 << 16;
+
+/// What a step of a handshake gave.
+#[derive(Debug)]
+pub enum Stepped {
+    /// The context is established; the token, if any, goes to the other side.
+    Done(Vec<u8>),
+    /// The other side's answer is awaited.
+    Continue(Vec<u8>),
+    /// The handshake failed; an error token may go to the other side.
+    Failed {
+        /// The major status.
+        major: u32,
+        /// The minor status.
+        minor: u32,
+        /// The error token, or nothing.
+        token: Vec<u8>,
+        /// What `gss_display_status` says.
+        text: String,
+    },
+}
+
+impl Stepped {
+    /// The token of a step that did not fail.
+    pub fn token(self) -> Vec<u8> {
+        match self {
+            Self::Done(token) | Self::Continue(token) => token,
+            Self::Failed {
+                major, minor, text, ..
+            } => panic!("the peer failed: {major:#x}/{minor}: {text}"),
+        }
+    }
+}
+
+/// What `gss_inquire_context` says.
+#[derive(Debug)]
+pub struct Inquired {
+    /// `GSS_C_*_FLAG` bits.
+    pub flags: u32,
+    /// Seconds left.
+    pub lifetime: u32,
+    /// The initiator's displayed name.
+    pub source: String,
+    /// The acceptor's displayed name.
+    pub target: String,
+}
+
+/// A running peer; it ends with this value.
+pub struct Peer {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Starts `vendor`'s party in `realm` with the credential cache `ccache`.
+    pub fn start(vendor: Vendor, realm: &Realm, ccache: &str) -> Self {
+        Self::start_with(realm.command(program(vendor), ccache))
+    }
+
+    /// Starts the party that `command` (see [`program`]) describes.
+    pub fn start_with(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the peer starts");
+        let input = child.stdin.take().expect("piped");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Self {
+            child,
+            input,
+            output,
+        }
+    }
+
+    /// Begins as the initiator toward the host-based service `target`, such as `e18@localhost`.
+    pub fn initiate(&mut self, target: &str, flags: u32, bindings: Option<&[u8]>) {
+        let answer = self.ask(&format!(
+            "initiate {target} {flags} {}",
+            hex(bindings.unwrap_or_default())
+        ));
+        assert_eq!(number(&answer, 1), COMPLETE, "gss_import_name");
+    }
+
+    /// Begins as the acceptor, with every key of the keytab.
+    pub fn accept(&mut self, bindings: Option<&[u8]>) {
+        self.ask(&format!("accept {}", hex(bindings.unwrap_or_default())));
+    }
+
+    /// Acquires the default acceptor credential once, instead of anew at each accept.
+    pub fn acquire(&mut self) {
+        let answer = self.ask("acquire");
+        assert_eq!(number(&answer, 1), COMPLETE, "gss_acquire_cred");
+    }
+
+    /// One call of `gss_init_sec_context` or `gss_accept_sec_context`.
+    pub fn step(&mut self, token: &[u8]) -> Stepped {
+        let answer = self.ask(&format!("step {}", hex(token)));
+        let token = unhex(&answer[3]);
+        match answer[0].as_str() {
+            "ok" => Stepped::Done(token),
+            "continue" => Stepped::Continue(token),
+            _ => Stepped::Failed {
+                major: number(&answer, 1),
+                minor: number(&answer, 2),
+                token,
+                text: answer[4..].join(" "),
+            },
+        }
+    }
+
+    /// `gss_wrap`.
+    pub fn wrap(&mut self, conf: bool, message: &[u8]) -> Vec<u8> {
+        let answer = self.ask(&format!("wrap {} {}", u8::from(conf), hex(message)));
+        assert_eq!(
+            (number(&answer, 1), number(&answer, 2)),
+            (COMPLETE, u32::from(conf)),
+            "gss_wrap"
+        );
+        unhex(&answer[3])
+    }
+
+    /// `gss_unwrap`: major status, whether it was confidential, message.
+    pub fn unwrap(&mut self, token: &[u8]) -> (u32, bool, Vec<u8>) {
+        let answer = self.ask(&format!("unwrap {}", hex(token)));
+        (
+            number(&answer, 1),
+            number(&answer, 2) != 0,
+            unhex(&answer[3]),
+        )
+    }
+
+    /// `gss_get_mic`.
+    pub fn mic(&mut self, message: &[u8]) -> Vec<u8> {
+        let answer = self.ask(&format!("mic {}", hex(message)));
+        assert_eq!(number(&answer, 1), COMPLETE, "gss_get_mic");
+        unhex(&answer[2])
+    }
+
+    /// `gss_verify_mic`: the major status.
+    pub fn verify(&mut self, message: &[u8], token: &[u8]) -> u32 {
+        let answer = self.ask(&format!("verify {} {}", hex(message), hex(token)));
+        number(&answer, 1)
+    }
+
+    /// `gss_wrap_size_limit`.
+    pub fn limit(&mut self, conf: bool, size: u32) -> u32 {
+        let answer = self.ask(&format!("limit {} {size}", u8::from(conf)));
+        assert_eq!(number(&answer, 1), COMPLETE, "gss_wrap_size_limit");
+        number(&answer, 2)
+    }
+
+    /// `gss_inquire_context`.
+    pub fn inquire(&mut self) -> Inquired {
+        let answer = self.ask("inquire");
+        assert_eq!(number(&answer, 1), COMPLETE, "gss_inquire_context");
+        Inquired {
+            flags: number(&answer, 2),
+            lifetime: number(&answer, 3),
+            source: answer[4].clone(),
+            target: answer[5].clone(),
+        }
+    }
+
+    /// One of the peer's own loops (`bench ...`, `bench-contexts ...`): the time it took. `lines` follow the command.
+    pub fn bench(&mut self, command: &str, lines: &[String]) -> Duration {
+        writeln!(self.input, "{command}").expect("the peer reads");
+        for line in lines {
+            writeln!(self.input, "{line}").expect("the peer reads");
+        }
+        let answer = self.answer(command);
+        assert_eq!(answer[0], "ok", "{command}: {answer:?}");
+        Duration::from_nanos(answer[1].parse().expect("nanoseconds"))
+    }
+
+    fn ask(&mut self, command: &str) -> Vec<String> {
+        writeln!(self.input, "{command}").expect("the peer reads");
+        self.answer(command)
+    }
+
+    fn answer(&mut self, command: &str) -> Vec<String> {
+        self.input.flush().expect("the peer reads");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the peer answers");
+        let what: String = command.chars().take(60).collect();
+        assert!(!line.is_empty(), "the peer ended at `{what}`");
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The peer's program over `vendor`'s library, compiled once a test process.
+pub fn program(vendor: Vendor) -> OsString {
+    static MIT: OnceLock<PathBuf> = OnceLock::new();
+    static HEIMDAL: OnceLock<PathBuf> = OnceLock::new();
+    let (cell, package, name) = match vendor {
+        Vendor::Mit => (&MIT, "mit-krb5-gssapi", "gss_peer_mit"),
+        Vendor::Heimdal => (&HEIMDAL, "heimdal-gssapi", "gss_peer_heimdal"),
+    };
+    cell.get_or_init(|| compile(package, name))
+        .clone()
+        .into_os_string()
+}
+
+/// Compiles under a name of this process and then renames, because test processes run side by side.
+fn compile(package: &str, name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/gss_peer.c");
+    let exe = std::env::current_exe().expect("the test's own path");
+    let dir = exe.parent().expect("a directory");
+    let (own, shared) = (
+        dir.join(format!("{name}.{}", std::process::id())),
+        dir.join(name),
+    );
+    let options = Command::new("pkg-config")
+        .args(["--cflags", "--libs", package])
+        .output();
+    let options = options.unwrap_or_else(|e| panic!("pkg-config: {e}: run tests/install first"));
+    assert!(
+        options.status.success(),
+        "pkg-config does not know {package}: run tests/install first"
+    );
+    let options = String::from_utf8(options.stdout).expect("options are text");
+    let output = Command::new("cc")
+        .args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"])
+        .args([&own, &source])
+        .args(options.split_whitespace())
+        .output()
+        .unwrap_or_else(|e| panic!("cc: {e}: run tests/install first"));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    std::fs::rename(&own, &shared).expect("the peer's program");
+    shared
+}
+
+fn number(answer: &[String], at: usize) -> u32 {
+    answer
+        .get(at)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("no number {at} in {answer:?}"))
+}
+
+/// Bytes as hex; nothing as `-`.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    if bytes.is_empty() {
+        return "-".to_owned();
+    }
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    if text == "-" {
+        return Vec::new();
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex"))
+        .collect()
+}

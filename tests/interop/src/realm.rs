@@ -1,0 +1,346 @@
+//! A realm with a real KDC: MIT's or Heimdal's, its database in a temporary directory, on a free port of 127.0.0.1.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{Vendor, needed, peers_dir};
+
+/// The realm's name.
+pub const REALM: &str = "INTEROP.TEST";
+/// The client every realm has.
+pub const CLIENT: &str = "alice";
+/// The client's password.
+pub const PASSWORD: &str = "alice's password";
+
+/// The four enctypes and the service that has a key of just this one: `e18/localhost@INTEROP.TEST`.
+pub const SERVICES: [(i32, &str, &str); 4] = [
+    (17, "e17", "aes128-cts-hmac-sha1-96"),
+    (18, "e18", "aes256-cts-hmac-sha1-96"),
+    (19, "e19", "aes128-cts-hmac-sha256-128"),
+    (20, "e20", "aes256-cts-hmac-sha384-192"),
+];
+
+/// A running KDC; it ends with this value.
+pub struct Realm {
+    vendor: Vendor,
+    dir: TempDir,
+    kdc: Child,
+    port: u16,
+}
+
+impl Realm {
+    /// Starts a KDC of `vendor` with [`CLIENT`] and one service an enctype.
+    pub fn start(vendor: Vendor) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("interop")
+            .tempdir()
+            .expect("a temporary directory");
+        let port = free_port();
+        write_configuration(dir.path(), port);
+        let kdc = match vendor {
+            Vendor::Mit => start_mit(dir.path()),
+            Vendor::Heimdal => start_heimdal(dir.path(), port),
+        };
+        let mut realm = Self {
+            vendor,
+            dir,
+            kdc,
+            port,
+        };
+        realm.await_kdc();
+        realm
+    }
+
+    /// Whose KDC this is.
+    pub fn vendor(&self) -> Vendor {
+        self.vendor
+    }
+
+    /// The KDC's UDP and TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A path in the realm's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The `krb5.conf` that leads to this realm.
+    pub fn config(&self) -> PathBuf {
+        self.path("krb5.conf")
+    }
+
+    /// The keytab with every service's keys.
+    pub fn keytab(&self) -> PathBuf {
+        self.path("krb5.keytab")
+    }
+
+    /// `command` with this realm's configuration, keytab and the credential cache `ccache` in its environment.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>, ccache: &str) -> Command {
+        let mut command = Command::new(program);
+        set_environment(&mut command, self.dir.path());
+        command.env(
+            "KRB5CCNAME",
+            format!("FILE:{}", self.path(ccache).display()),
+        );
+        command
+    }
+
+    /// Gets [`CLIENT`] a ticket-granting ticket with `vendor`'s kinit into the cache `ccache`.
+    pub fn kinit(&self, vendor: Vendor, ccache: &str) {
+        let password = self.path("password");
+        fs::write(&password, PASSWORD).expect("the password file");
+        let principal = format!("{CLIENT}@{REALM}");
+        let output = match vendor {
+            Vendor::Mit => {
+                let input = fs::File::open(&password).expect("the password file");
+                self.command("/usr/bin/kinit", ccache)
+                    .arg(&principal)
+                    .stdin(input)
+                    .output()
+            }
+            Vendor::Heimdal => self
+                .command(needed(peers_dir().join("heimdal/kinit.heimdal")), ccache)
+                .arg(format!("--password-file={}", password.display()))
+                .arg(&principal)
+                .output(),
+        };
+        succeeded("kinit", output.expect("kinit starts"));
+    }
+
+    /// Runs `program` with `arguments` in this realm; its standard output. Panics, with what it said, if it fails.
+    pub fn run(&self, program: &str, ccache: &str, arguments: &[&str]) -> String {
+        let output = self
+            .command(program, ccache)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output();
+        succeeded(
+            program,
+            output.unwrap_or_else(|e| panic!("{program}: {e}: run tests/install first")),
+        )
+    }
+
+    /// One command of the KDC's own administration program, on its database.
+    pub fn admin(&self, command: &[&str]) -> String {
+        admin(self.vendor, self.dir.path(), command)
+    }
+
+    fn await_kdc(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if let Some(status) = self.kdc.try_wait().expect("the KDC's state") {
+                let log = fs::read_to_string(self.path("kdc.log")).unwrap_or_default();
+                panic!("the {:?} KDC ended at once ({status}): {log}", self.vendor);
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the {:?} KDC does not listen",
+                self.vendor
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Realm {
+    fn drop(&mut self) {
+        let _ = self.kdc.kill();
+        let _ = self.kdc.wait();
+    }
+}
+
+/// A port free for both UDP and TCP on 127.0.0.1.
+fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let port = tcp.local_addr().expect("its address").port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn set_environment(command: &mut Command, dir: &Path) {
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("KRB5_CONFIG", dir.join("krb5.conf"))
+        .env("KRB5_KDC_PROFILE", dir.join("kdc.conf"))
+        .env(
+            "KRB5_KTNAME",
+            format!("FILE:{}", dir.join("krb5.keytab").display()),
+        )
+        .env("KRB5RCACHEDIR", dir);
+}
+
+fn write_configuration(dir: &Path, port: u16) {
+    let path = dir.display();
+    let types = SERVICES.map(|(_, _, name)| name).join(" ");
+    let krb5 = format!(
+        "[libdefaults]\n default_realm = {REALM}\n dns_canonicalize_hostname = false\n rdns = false\n \
+         dns_lookup_kdc = false\n dns_lookup_realm = false\n permitted_enctypes = {types}\n forwardable = true\n\
+         [realms]\n {REALM} = {{\n  kdc = 127.0.0.1:{port}\n }}\n\
+         [domain_realm]\n localhost = {REALM}\n"
+    );
+    let keys = SERVICES
+        .map(|(_, _, name)| format!("{name}:normal"))
+        .join(" ");
+    // The two KDCs read different sections, so one file serves both.
+    let kdc = format!(
+        "{krb5}\
+         [kdcdefaults]\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n\
+         [logging]\n kdc = FILE:{path}/kdc.log\n\
+         [kadmin]\n default_keys = {pw_salts}\n\
+         [kdc]\n database = {{\n  dbname = {path}/heimdal\n  realm = {REALM}\n  mkey_file = {path}/m-key\n \
+         acl_file = {path}/acl\n  log_file = {path}/log\n }}\n",
+        pw_salts = SERVICES
+            .map(|(_, _, name)| format!("{name}:pw-salt"))
+            .join(" "),
+    );
+    let kdc = kdc.replacen(
+        &format!("  kdc = 127.0.0.1:{port}\n"),
+        &format!(
+            "  kdc = 127.0.0.1:{port}\n  database_name = {path}/principal\n  key_stash_file = {path}/stash\n  \
+             acl_file = {path}/acl\n  supported_enctypes = {keys}\n  max_life = 1d\n  max_renewable_life = 7d\n"
+        ),
+        1,
+    );
+    fs::write(dir.join("krb5.conf"), krb5).expect("krb5.conf");
+    fs::write(dir.join("kdc.conf"), kdc).expect("kdc.conf");
+    fs::write(dir.join("acl"), "").expect("acl");
+}
+
+fn start_mit(dir: &Path) -> Child {
+    let mut create = Command::new(needed("/usr/sbin/kdb5_util".into()));
+    set_environment(&mut create, dir);
+    let output = create
+        .args(["-r", REALM, "create", "-s", "-P", "master"])
+        .output()
+        .expect("kdb5_util starts");
+    succeeded("kdb5_util", output);
+    let client = format!("addprinc -pw \"{PASSWORD}\" {CLIENT}");
+    admin(Vendor::Mit, dir, &[&client]);
+    for (_, service, enctype) in SERVICES {
+        let keytab = dir.join("krb5.keytab");
+        admin(
+            Vendor::Mit,
+            dir,
+            &[&format!(
+                "addprinc -randkey -e {enctype}:normal {service}/localhost"
+            )],
+        );
+        // Without -norandkey the keytab entry would come with a new key of every supported enctype.
+        admin(
+            Vendor::Mit,
+            dir,
+            &[&format!(
+                "ktadd -k {} -norandkey {service}/localhost",
+                keytab.display()
+            )],
+        );
+    }
+    let mut kdc = Command::new(needed("/usr/sbin/krb5kdc".into()));
+    set_environment(&mut kdc, dir);
+    kdc.args(["-n", "-r", REALM, "-P"]).arg(dir.join("kdc.pid"));
+    spawn(kdc, dir)
+}
+
+fn start_heimdal(dir: &Path, port: u16) -> Child {
+    let mut stash = Command::new(needed(peers_dir().join("heimdal/kstash")));
+    set_environment(&mut stash, dir);
+    let key_file = dir.join("m-key");
+    let output = stash
+        .arg("--random-key")
+        .arg(format!("--key-file={}", key_file.display()))
+        .output();
+    succeeded("kstash", output.expect("kstash starts"));
+    admin(
+        Vendor::Heimdal,
+        dir,
+        &[
+            "init",
+            "--realm-max-ticket-life=1d",
+            "--realm-max-renewable-life=7d",
+            REALM,
+        ],
+    );
+    admin(
+        Vendor::Heimdal,
+        dir,
+        &[
+            "add",
+            &format!("--password={PASSWORD}"),
+            "--use-defaults",
+            CLIENT,
+        ],
+    );
+    for (_, service, enctype) in SERVICES {
+        let name = format!("{service}/localhost");
+        admin(
+            Vendor::Heimdal,
+            dir,
+            &["add", "--random-key", "--use-defaults", &name],
+        );
+        for (_, _, other) in SERVICES.iter().filter(|(_, _, other)| *other != enctype) {
+            admin(Vendor::Heimdal, dir, &["del_enctype", &name, other]);
+        }
+        let keytab = format!("--keytab={}", dir.join("krb5.keytab").display());
+        admin(Vendor::Heimdal, dir, &["ext_keytab", &keytab, &name]);
+    }
+    let mut kdc = Command::new(needed(peers_dir().join("heimdal/kdc")));
+    set_environment(&mut kdc, dir);
+    kdc.arg(format!("--config-file={}", dir.join("kdc.conf").display()))
+        .arg(format!("--ports={port}"))
+        .arg("--addresses=127.0.0.1");
+    spawn(kdc, dir)
+}
+
+fn spawn(mut kdc: Command, dir: &Path) -> Child {
+    let log = fs::File::create(dir.join("kdc.out")).expect("the KDC's output file");
+    let errors = log.try_clone().expect("the KDC's output file");
+    kdc.stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .expect("the KDC starts")
+}
+
+fn admin(vendor: Vendor, dir: &Path, command: &[&str]) -> String {
+    let mut program = match vendor {
+        Vendor::Mit => Command::new(needed("/usr/sbin/kadmin.local".into())),
+        Vendor::Heimdal => Command::new(needed(peers_dir().join("heimdal/kadmin.heimdal"))),
+    };
+    set_environment(&mut program, dir);
+    match vendor {
+        Vendor::Mit => program.args(["-r", REALM, "-q"]).arg(command.join(" ")),
+        Vendor::Heimdal => program
+            .args(["-l", "-r", REALM])
+            .arg(format!("--config-file={}", dir.join("kdc.conf").display()))
+            .args(command),
+    };
+    let output = program
+        .stdin(Stdio::null())
+        .output()
+        .expect("kadmin starts");
+    succeeded(&format!("kadmin {}", command.join(" ")), output)
+}
+
+fn succeeded(what: &str, output: std::process::Output) -> String {
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success(),
+        "{what}: {}\n{out}{err}",
+        output.status
+    );
+    out.into_owned()
+}
