@@ -1,0 +1,15 @@
+//! GSS-API terms: [OIDs](oid), [names](name), [flags], [status and errors](error), [token framing](framing),
+//! the [sequence window](sequence), and the [traits](mechanism) that a mechanism offers.
+//!
+//! Nothing here knows a mechanism or a cryptographic algorithm. The world (clock, randomness, the once-store) comes in as a
+//! [`Host`](host::Host).
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod flags;
+pub mod framing;
+pub mod host;
+pub mod mechanism;
+pub mod name;
+pub mod oid;
+pub mod sequence;

@@ -1,0 +1,122 @@
+//! What a mechanism offers: handshakes as steps, contexts that protect messages, and state that can travel.
+//!
+//! A handshake's state is consumed by its step, so no step can run twice and a failed one leaves nothing half-built. A
+//! context locks each direction on its own, so two threads may wrap and unwrap at once.
+
+use once::Taken;
+use wire::time::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::flags::Flags;
+use crate::host::Host;
+use crate::name::Name;
+use crate::oid::Oid;
+use crate::sequence::Order;
+
+/// A handshake that waits for the peer's next token.
+pub trait Handshake: Send {
+    /// Takes the state away and gives the next one back.
+    fn step(self: Box<Self>, token: &[u8], host: &Host<'_>) -> Result<Step, Failure>;
+}
+
+/// What a step of a handshake came to.
+pub enum Step {
+    /// `GSS_S_CONTINUE_NEEDED`: send `token`; the peer's answer goes to `next`.
+    Continue {
+        /// For the peer.
+        token: Vec<u8>,
+        /// Waits for the answer.
+        next: Box<dyn Handshake>,
+    },
+    /// `GSS_S_COMPLETE`: the context is established.
+    Done {
+        /// For the peer, if there is anything left to send.
+        token: Option<Vec<u8>>,
+        /// The established context.
+        context: Box<dyn SecurityContext>,
+    },
+}
+
+/// Why a handshake ended, and what the peer should be told.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// An error token for the peer, where the mechanism has one.
+    pub token: Option<Vec<u8>>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, token: None }
+    }
+}
+
+/// What is known of an established context (RFC 2743 §2.2.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The mechanism.
+    pub mechanism: Oid,
+    /// Who initiated the context.
+    pub initiator: Name,
+    /// Who accepted it.
+    pub acceptor: Name,
+    /// What was granted.
+    pub flags: Flags,
+    /// Whether this side initiated it.
+    pub locally_initiated: bool,
+    /// When it ends: the ticket's end, on the acceptor's side plus the clock skew.
+    pub expires: Timestamp,
+}
+
+/// A message that was verified (RFC 2743 §1.2.3: order is information, not an error).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwrapped {
+    /// Where the token stands in the sequence.
+    pub order: Order,
+    /// Whether it was encrypted.
+    pub confidential: bool,
+}
+
+/// An established context.
+pub trait SecurityContext: Send + Sync {
+    /// Names, flags, lifetime.
+    fn facts(&self) -> &Facts;
+
+    /// `GSS_Wrap`: appends the token to `out`; tells whether it is encrypted.
+    fn wrap(&self, confidential: bool, message: &[u8], out: &mut Vec<u8>) -> Result<bool, Error>;
+
+    /// `GSS_Unwrap`: appends the message to `out`, which is left as it was on an error.
+    fn unwrap(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error>;
+
+    /// `GSS_GetMIC`: appends the token to `out`.
+    fn get_mic(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// `GSS_VerifyMIC`.
+    fn verify_mic(&self, message: &[u8], token: &[u8]) -> Result<Order, Error>;
+
+    /// `GSS_Wrap_size_limit`: the longest message whose token has at most `token_size` bytes; 0 if none has.
+    fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> u32;
+
+    /// All of the state, keys included, for [`Restore`]. The context is as it was: wiping is dropping it.
+    fn save(&self) -> Result<Zeroizing<Vec<u8>>, Error>;
+}
+
+/// A context whose state has been read but which nobody may use yet.
+pub trait Dormant: Send {
+    /// Names, flags, lifetime.
+    fn facts(&self) -> &Facts;
+
+    /// The context, for whoever took its one deposit.
+    fn wake(self: Box<Self>, taken: Taken) -> Box<dyn SecurityContext>;
+}
+
+/// A mechanism's reader of saved state.
+pub trait Restore: Send + Sync {
+    /// The mechanism's OID.
+    fn oid(&self) -> Oid;
+
+    /// Reads what [`SecurityContext::save`] wrote.
+    fn restore(&self, state: &[u8]) -> Result<Box<dyn Dormant>, Error>;
+}
