@@ -1,10 +1,11 @@
-//! GSS-API terms: [OIDs](oid), [names](name), [flags], [status and errors](error), [token framing](framing),
+//! GSS-API terms: [OIDs](oid), [names](name), [flags], [channel bindings](bindings), [status and errors](error), [token framing](framing),
 //! the [sequence window](sequence), and the [traits](mechanism) that a mechanism offers.
 //!
 //! Nothing here knows a mechanism or a cryptographic algorithm. The world (clock, randomness, the once-store) comes in as a
 //! [`Host`](host::Host).
 #![forbid(unsafe_code)]
 
+pub mod bindings;
 pub mod error;
 pub mod flags;
 pub mod framing;
