@@ -1,1 +1,365 @@
-//! The keytab format.
+//! The keytab format: a service's long-term keys.
+//!
+//! Version 2 (0x0502) is read and written, version 1 (0x0501) read. Both are MIT's; no RFC has them. A file begins with
+//! two bytes of version, then come records: a signed 32-bit length and so many bytes; a record whose length is negative
+//! is a hole that a deleted entry left. Version 1 counts the realm as a component, has no name type, and its integers
+//! are in the byte order of the machine that wrote it, which is taken to be this one.
+
+use std::sync::Arc;
+
+use krb5_crypto::{Enctype, Key};
+use wire::read::{ReadError, Reader};
+use wire::time::Timestamp;
+use zeroize::Zeroizing;
+
+use super::exact::written_exactly;
+use crate::principal::{NT_PRINCIPAL, Principal};
+
+const VERSION_1: [u8; 2] = [5, 1];
+const VERSION_2: [u8; 2] = [5, 2];
+
+/// A keytab's entries.
+#[derive(Default)]
+pub struct Keytab {
+    /// The entries whose keys can be used, in the file's order.
+    pub entries: Vec<KeytabEntry>,
+    /// The entries whose keys cannot, so that writing the keytab again loses nothing.
+    pub others: Vec<OtherEntry>,
+}
+
+/// One key of one principal.
+pub struct KeytabEntry {
+    /// Whose key it is.
+    pub principal: Principal,
+    /// When it was written.
+    pub timestamp: Timestamp,
+    /// The key's version number, with its 32-bit extension if the file has that.
+    pub kvno: u32,
+    /// The key.
+    pub key: Arc<Key>,
+}
+
+/// An entry whose enctype is unknown here, or whose key has not its enctype's length.
+pub struct OtherEntry {
+    /// Whose key it is.
+    pub principal: Principal,
+    /// When it was written.
+    pub timestamp: Timestamp,
+    /// The key's version number.
+    pub kvno: u32,
+    /// The enctype's number.
+    pub enctype: i32,
+    /// The key's bytes.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+/// Why bytes are not a keytab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeytabError {
+    /// The first two bytes are neither 05 02 nor 05 01.
+    #[error("this is not a keytab: it does not begin with the bytes 05 02 or 05 01")]
+    NotAKeytab,
+    /// A record ends after the file does.
+    #[error("the keytab ends within the record at byte {at}: it is cut, or being written")]
+    Cut {
+        /// Where the record begins.
+        at: usize,
+    },
+    /// The record's length is no length.
+    #[error("the keytab's record at byte {at} has an impossible length")]
+    Length {
+        /// Where the record begins.
+        at: usize,
+    },
+    /// A record's fields do not fit into its length.
+    #[error("the keytab's record at byte {at} is malformed: {cause}")]
+    Record {
+        /// Where the record begins.
+        at: usize,
+        /// What is wrong in it.
+        cause: ReadError,
+    },
+    /// A record names no principal.
+    #[error("the keytab's record at byte {at} has no principal")]
+    NoPrincipal {
+        /// Where the record begins.
+        at: usize,
+    },
+    /// A principal has more, or longer, components than the format can hold.
+    #[error("a principal is too long for a keytab")]
+    TooLong,
+    /// An enctype's number does not fit the format's 16 bits.
+    #[error("enctype {0} does not fit into a keytab")]
+    Enctype(i32),
+}
+
+impl Keytab {
+    /// Reads a whole keytab of version 2 or 1.
+    pub fn parse(bytes: &[u8]) -> Result<Self, KeytabError> {
+        let order = match bytes.first_chunk() {
+            Some(&VERSION_2) => ByteOrder::Big,
+            Some(&VERSION_1) => ByteOrder::Native,
+            _ => return Err(KeytabError::NotAKeytab),
+        };
+        let mut keytab = Self::default();
+        let mut rest = Reader::new(&bytes[2..]);
+        while !rest.is_empty() {
+            let at = bytes.len() - rest.left();
+            let cut = |_| KeytabError::Cut { at };
+            let length = order.u32(&mut rest).map_err(cut)?.cast_signed();
+            let size =
+                usize::try_from(length.unsigned_abs()).map_err(|_| KeytabError::Length { at })?;
+            match length {
+                // MIT's code ends its reading at a record of no length, and writes one before it appends.
+                0 => break,
+                i32::MIN => return Err(KeytabError::Length { at }),
+                ..0 => _ = rest.take(size).map_err(cut)?,
+                1.. => {
+                    let raw = RawEntry::parse(order, rest.take(size).map_err(cut)?)
+                        .map_err(|cause| KeytabError::Record { at, cause })?;
+                    keytab.add(raw.ok_or(KeytabError::NoPrincipal { at })?);
+                }
+            }
+        }
+        Ok(keytab)
+    }
+
+    /// The keytab in version 2, the usable entries first.
+    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, KeytabError> {
+        let raws: Vec<RawEntry<'_>> = self.raw_entries().collect();
+        let lengths = raws
+            .iter()
+            .map(RawEntry::length)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(written_exactly(|put| {
+            put(&VERSION_2);
+            for (raw, length) in raws.iter().zip(&lengths) {
+                put(&length.to_be_bytes());
+                raw.write(put);
+            }
+        }))
+    }
+
+    /// The entries that may hold the key of a ticket for `server` under `etype`, those of just the version `kvno`
+    /// first. Keytabs and protocols that kept 8 bits of a version are matched by those bits, and an entry of
+    /// version 0 fits every version, as with MIT's code. Without `kvno` every version comes.
+    pub fn candidates<'k>(
+        &'k self,
+        server: &Principal,
+        etype: i32,
+        kvno: Option<u32>,
+    ) -> impl Iterator<Item = &'k KeytabEntry> {
+        let of_server = move |entry: &&KeytabEntry| {
+            entry.key.enctype().number() == etype && entry.principal == *server
+        };
+        let exact = move |entry: &&KeytabEntry| kvno.is_none_or(|kvno| entry.kvno == kvno);
+        let loose = move |entry: &&KeytabEntry| {
+            kvno.is_some_and(|kvno| {
+                entry.kvno != kvno && (entry.kvno == kvno & 0xff || entry.kvno == 0)
+            })
+        };
+        let entries = move || self.entries.iter().filter(of_server);
+        entries().filter(exact).chain(entries().filter(loose))
+    }
+
+    /// The newest key version of `principal`.
+    pub fn newest_kvno(&self, principal: &Principal) -> Option<u32> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.principal == *principal)
+            .reduce(|one, other| if other.is_newer_than(one) { other } else { one })
+            .map(|entry| entry.kvno)
+    }
+
+    fn add(&mut self, raw: RawEntry<'_>) {
+        let (timestamp, kvno) = (timestamp_of(raw.timestamp), raw.kvno);
+        let principal = Principal::new(raw.name_type, raw.components, raw.realm);
+        let key = Enctype::from_number(raw.enctype).and_then(|known| Key::new(known, raw.key).ok());
+        match key {
+            Some(key) => self.entries.push(KeytabEntry {
+                principal,
+                timestamp,
+                kvno,
+                key: Arc::new(key),
+            }),
+            None => self.others.push(OtherEntry {
+                principal,
+                timestamp,
+                kvno,
+                enctype: raw.enctype,
+                key: Zeroizing::new(raw.key.to_vec()),
+            }),
+        }
+    }
+
+    fn raw_entries(&self) -> impl Iterator<Item = RawEntry<'_>> {
+        let usable = self.entries.iter().map(|entry| {
+            let enctype = entry.key.enctype().number();
+            // The keytab is where keys are kept: writing them is its purpose.
+            RawEntry::of(
+                &entry.principal,
+                entry.timestamp,
+                entry.kvno,
+                enctype,
+                entry.key.expose(),
+            )
+        });
+        let others = self.others.iter().map(|entry| {
+            RawEntry::of(
+                &entry.principal,
+                entry.timestamp,
+                entry.kvno,
+                entry.enctype,
+                &entry.key,
+            )
+        });
+        usable.chain(others)
+    }
+}
+
+impl KeytabEntry {
+    /// Whether this entry's version came after `other`'s. Versions that were kept in fewer bits go round: as with MIT's
+    /// code, one under 128 comes after one over 240 if it was not written earlier.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let went_round = |high: &Self, low: &Self| {
+            high.kvno > 240 && low.kvno < 128 && low.timestamp >= high.timestamp
+        };
+        went_round(other, self) || (!went_round(self, other) && self.kvno > other.kvno)
+    }
+}
+
+/// Keytabs have 32 bits for a time; MIT reads them unsigned, good until 2106.
+fn timestamp_of(seconds: u32) -> Timestamp {
+    Timestamp::from_seconds(i64::from(seconds))
+}
+
+#[derive(Clone, Copy)]
+enum ByteOrder {
+    Big,
+    Native,
+}
+
+impl ByteOrder {
+    fn u16(self, reader: &mut Reader<'_>) -> Result<u16, ReadError> {
+        let bytes = reader.array()?;
+        Ok(match self {
+            Self::Big => u16::from_be_bytes(bytes),
+            Self::Native => u16::from_ne_bytes(bytes),
+        })
+    }
+
+    fn u32(self, reader: &mut Reader<'_>) -> Result<u32, ReadError> {
+        let bytes = reader.array()?;
+        Ok(match self {
+            Self::Big => u32::from_be_bytes(bytes),
+            Self::Native => u32::from_ne_bytes(bytes),
+        })
+    }
+
+    fn counted<'a>(self, reader: &mut Reader<'a>) -> Result<&'a [u8], ReadError> {
+        let length = self.u16(reader)?;
+        reader.take(usize::from(length))
+    }
+}
+
+/// An entry's fields as they stand in the file.
+struct RawEntry<'a> {
+    realm: &'a [u8],
+    components: Vec<&'a [u8]>,
+    name_type: i32,
+    timestamp: u32,
+    kvno: u32,
+    enctype: i32,
+    key: &'a [u8],
+}
+
+impl<'a> RawEntry<'a> {
+    fn parse(order: ByteOrder, record: &'a [u8]) -> Result<Option<Self>, ReadError> {
+        let mut reader = Reader::new(record);
+        let counted = order.u16(&mut reader)?;
+        let components = match order {
+            ByteOrder::Big => counted,
+            ByteOrder::Native => counted.saturating_sub(1),
+        };
+        if components == 0 {
+            return Ok(None);
+        }
+        let realm = order.counted(&mut reader)?;
+        let components = (0..components)
+            .map(|_| order.counted(&mut reader))
+            .collect::<Result<_, _>>()?;
+        let name_type = match order {
+            ByteOrder::Big => order.u32(&mut reader)?.cast_signed(),
+            ByteOrder::Native => NT_PRINCIPAL,
+        };
+        let timestamp = order.u32(&mut reader)?;
+        let short_kvno = u32::from(reader.u8()?);
+        let enctype = i32::from(order.u16(&mut reader)?.cast_signed());
+        let key = order.counted(&mut reader)?;
+        // What is left may be the 32-bit version, or zeros: the remains of a longer entry that was here before.
+        let kvno = match order.u32(&mut reader) {
+            Ok(long) if long != 0 => long,
+            _ => short_kvno,
+        };
+        Ok(Some(Self {
+            realm,
+            components,
+            name_type,
+            timestamp,
+            kvno,
+            enctype,
+            key,
+        }))
+    }
+
+    fn of(
+        principal: &'a Principal,
+        timestamp: Timestamp,
+        kvno: u32,
+        enctype: i32,
+        key: &'a [u8],
+    ) -> Self {
+        Self {
+            realm: principal.realm(),
+            components: principal.components().iter().map(|c| &**c).collect(),
+            name_type: principal.name_type(),
+            timestamp: u32::try_from(timestamp.seconds().max(0)).unwrap_or(u32::MAX),
+            kvno,
+            enctype,
+            key,
+        }
+    }
+
+    /// The record's length, if every field fits the 15 bits that MIT's code reads.
+    fn length(&self) -> Result<i32, KeytabError> {
+        let parts = self.components.iter().chain([&self.realm, &self.key]);
+        let fits = |length: usize| i16::try_from(length).map_err(|_| KeytabError::TooLong);
+        fits(self.components.len())?;
+        i16::try_from(self.enctype).map_err(|_| KeytabError::Enctype(self.enctype))?;
+        // Count, name type, time, short version, enctype, long version.
+        let mut length = 2 + 4 + 4 + 1 + 2 + 4;
+        for part in parts {
+            length += 2 + i32::from(fits(part.len())?);
+        }
+        Ok(length)
+    }
+
+    fn write(&self, put: &mut dyn FnMut(&[u8])) {
+        let counted = |part: &[u8], put: &mut dyn FnMut(&[u8])| {
+            put(&(part.len() as u16).to_be_bytes());
+            put(part);
+        };
+        put(&(self.components.len() as u16).to_be_bytes());
+        counted(self.realm, put);
+        for component in &self.components {
+            counted(component, put);
+        }
+        put(&self.name_type.to_be_bytes());
+        put(&self.timestamp.to_be_bytes());
+        put(&[self.kvno as u8]);
+        put(&(self.enctype as i16).to_be_bytes());
+        counted(self.key, put);
+        put(&self.kvno.to_be_bytes());
+    }
+}
