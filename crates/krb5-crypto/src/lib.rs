@@ -1,1 +1,45 @@
-//! Kerberos enctypes, checksums, key derivation, string-to-key, PRF.
+//! Kerberos cryptography (RFC 3961, 3962, 8009): enctypes, checksums, key derivation, string-to-key, PRF.
+//!
+//! An [`Enctype`] is a row of one table. A [`Key`] belongs to one enctype, wipes itself and cannot be printed, cloned or
+//! compared. It encrypts and signs single messages itself; for many messages under one [`KeyUsage`] it gives a
+//! [`CipherKey`] or a [`MacKey`], whose schedules are expanded once and which work in place.
+//!
+//! ```
+//! use krb5_crypto::{Enctype, KeyUsage};
+//! # struct Fixed;
+//! # impl wire::random::Random for Fixed { fn fill(&self, out: &mut [u8]) { out.fill(7) } }
+//! # let random = &Fixed;
+//! let enctype = Enctype::from_number(18).unwrap();
+//! let key = enctype.string_to_key(b"password", b"EXAMPLE.ORGalice", None)?;
+//! let ciphertext = key.encrypt(KeyUsage::AP_REP_ENC_PART, random, b"hello");
+//! assert_eq!(*key.decrypt(KeyUsage::AP_REP_ENC_PART, &ciphertext)?, b"hello");
+//! assert!(key.decrypt(KeyUsage::TICKET, &ciphertext).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Left out: DES, Triple DES and RC4 (RFC 6649, 8429: deprecated), Camellia (RFC 6803), and the cipher state carried from one
+//! message to the next, which no protocol here uses.
+#![forbid(unsafe_code)]
+
+mod cipher;
+mod cts;
+mod enctype;
+mod error;
+mod fold;
+mod key;
+mod mac;
+mod profile;
+mod stack;
+mod usage;
+#[cfg(test)]
+mod vectors;
+
+pub use cipher::CipherKey;
+pub use enctype::{
+    AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96,
+    AES256_CTS_HMAC_SHA384_192, Enctype, MAX_ITERATIONS,
+};
+pub use error::{CryptoError, IntegrityError};
+pub use key::Key;
+pub use mac::{Checksum, MacKey};
+pub use usage::KeyUsage;

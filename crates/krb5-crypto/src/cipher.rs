@@ -1,0 +1,187 @@
+//! Encryption of whole messages, in place.
+
+use aes::cipher::consts::U16;
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use hmac::digest::block_api::{BlockSizeUser, EagerHash};
+use hmac::digest::typenum::Unsigned;
+use zeroize::ZeroizeOnDrop;
+
+use crate::cts::{self, BLOCK};
+use crate::mac::{Hmac, same};
+use crate::{Enctype, IntegrityError};
+
+/// The keys of one encryption usage, their schedules expanded; wipes itself.
+pub struct CipherKey {
+    enctype: &'static Enctype,
+    sealer: Box<dyn Seal>,
+}
+
+impl CipherKey {
+    pub(crate) fn new(enctype: &'static Enctype, sealer: Box<dyn Seal>) -> Self {
+        Self { enctype, sealer }
+    }
+
+    /// The enctype of the messages.
+    pub fn enctype(&self) -> &'static Enctype {
+        self.enctype
+    }
+
+    /// Makes `buffer` the ciphertext of RFC 3961 §5.3 or RFC 8009 §5.
+    ///
+    /// The buffer holds the confounder (16 random bytes that the caller has put there), the plaintext, and room for
+    /// the checksum.
+    ///
+    /// # Panics
+    /// If the buffer is shorter than [`Enctype::overhead`]: its length is the caller's, never a peer's.
+    pub fn seal_in_place(&self, buffer: &mut [u8]) {
+        let room = self.enctype.checksum_length();
+        assert!(
+            buffer.len() >= self.enctype.overhead(),
+            "a buffer without room for confounder and checksum"
+        );
+        let (message, checksum) = buffer.split_at_mut(buffer.len() - room);
+        self.sealer.seal(message, checksum);
+    }
+
+    /// Checks the ciphertext in `buffer` and decrypts it there; gives the plaintext without its confounder.
+    ///
+    /// After an error the buffer holds nothing of the plaintext.
+    pub fn open_in_place<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a mut [u8], IntegrityError> {
+        let wanted = self.enctype.overhead();
+        if buffer.len() < wanted {
+            return Err(IntegrityError::TooShort {
+                wanted,
+                found: buffer.len(),
+            });
+        }
+        let end = buffer.len() - self.enctype.checksum_length();
+        let (message, checksum) = buffer.split_at_mut(end);
+        self.sealer.open(message, checksum)?;
+        Ok(&mut message[BLOCK..])
+    }
+}
+
+impl ZeroizeOnDrop for CipherKey {}
+
+/// What a [`CipherKey`] holds, whatever its algorithms. `message` has at least one block.
+pub(crate) trait Seal: Send + Sync + ZeroizeOnDrop {
+    fn seal(&self, message: &mut [u8], checksum: &mut [u8]);
+
+    /// On an error `message` holds nothing of the plaintext.
+    fn open(&self, message: &mut [u8], checksum: &[u8]) -> Result<(), IntegrityError>;
+}
+
+/// RFC 3961 §5.3: the checksum is over the plaintext.
+pub(crate) struct SignThenEncrypt<A, H: EagerHash> {
+    cipher: A,
+    mac: Hmac<H>,
+}
+
+/// RFC 8009 §5: the checksum is over the initial vector and the ciphertext.
+pub(crate) struct EncryptThenSign<A, H: EagerHash> {
+    cipher: A,
+    mac: Hmac<H>,
+}
+
+/// The initial vector of every message here.
+const INITIAL_VECTOR: [u8; BLOCK] = [0; BLOCK];
+
+impl<A: KeyInit, H: EagerHash> SignThenEncrypt<A, H> {
+    pub(crate) fn new(ke: &[u8], ki: &[u8]) -> Self {
+        Self {
+            cipher: expand(ke),
+            mac: Hmac::new(ki),
+        }
+    }
+}
+
+impl<A: KeyInit, H: EagerHash> EncryptThenSign<A, H> {
+    pub(crate) fn new(ke: &[u8], ki: &[u8]) -> Self {
+        Self {
+            cipher: expand(ke),
+            mac: Hmac::new(ki),
+        }
+    }
+}
+
+/// Expands a key whose length the enctype's row gave.
+pub(crate) fn expand<A: KeyInit>(key: &[u8]) -> A {
+    A::new_from_slice(key).expect("the row has the cipher's key length")
+}
+
+impl<A, H> Seal for SignThenEncrypt<A, H>
+where
+    A: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
+    A: Send + Sync + ZeroizeOnDrop,
+    H: EagerHash,
+    H::Core: Send + Sync + ZeroizeOnDrop,
+{
+    fn seal(&self, message: &mut [u8], checksum: &mut [u8]) {
+        let mut mac = self.mac.start();
+        cts::encrypt(
+            &self.cipher,
+            message,
+            H::BlockSize::USIZE,
+            |message, next| {
+                mac.update(&message[next]);
+            },
+        );
+        checksum.copy_from_slice(&mac.finish()[..checksum.len()]);
+    }
+
+    fn open(&self, message: &mut [u8], checksum: &[u8]) -> Result<(), IntegrityError> {
+        let mut mac = self.mac.start();
+        cts::decrypt(&self.cipher, message, |plaintext| mac.update(plaintext));
+        let verdict = same(&mac.finish()[..checksum.len()], checksum);
+        if verdict.is_err() {
+            message.fill(0);
+        }
+        verdict
+    }
+}
+
+impl<A, H> Seal for EncryptThenSign<A, H>
+where
+    A: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
+    A: Send + Sync + ZeroizeOnDrop,
+    H: EagerHash,
+    H::Core: Send + Sync + ZeroizeOnDrop,
+{
+    fn seal(&self, message: &mut [u8], checksum: &mut [u8]) {
+        let mut mac = self.mac.start();
+        mac.update(&INITIAL_VECTOR);
+        let mut signed = 0;
+        cts::encrypt(
+            &self.cipher,
+            message,
+            H::BlockSize::USIZE,
+            |message, next| {
+                // A block behind the cipher, which with the initial vector in front are the hash's own blocks.
+                let end = next.start.saturating_sub(BLOCK);
+                mac.update(&message[signed..end]);
+                signed = end;
+            },
+        );
+        mac.update(&message[signed..]);
+        checksum.copy_from_slice(&mac.finish()[..checksum.len()]);
+    }
+
+    fn open(&self, message: &mut [u8], checksum: &[u8]) -> Result<(), IntegrityError> {
+        let mut mac = self.mac.start();
+        mac.update(&INITIAL_VECTOR);
+        mac.update(message);
+        same(&mac.finish()[..checksum.len()], checksum)?;
+        cts::decrypt(&self.cipher, message, |_| {});
+        Ok(())
+    }
+}
+
+impl<A: ZeroizeOnDrop, H: EagerHash> ZeroizeOnDrop for SignThenEncrypt<A, H> where
+    H::Core: ZeroizeOnDrop
+{
+}
+
+impl<A: ZeroizeOnDrop, H: EagerHash> ZeroizeOnDrop for EncryptThenSign<A, H> where
+    H::Core: ZeroizeOnDrop
+{
+}

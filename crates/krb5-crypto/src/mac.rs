@@ -1,0 +1,149 @@
+//! Checksums: HMAC truncated to the length its type says (RFC 3961 §5.4, RFC 8009 §6).
+
+use core::ops::Deref;
+
+use hmac::block_api::HmacCore;
+use hmac::digest::block_api::{Buffer, EagerHash, FixedOutputCore, UpdateCore};
+use hmac::digest::{KeyInit, Output};
+use subtle::ConstantTimeEq;
+use zeroize::ZeroizeOnDrop;
+
+use crate::{Enctype, IntegrityError};
+
+/// The longest checksum any enctype has.
+const LONGEST: usize = 24;
+
+/// The key of one checksum usage, its HMAC state computed; wipes itself.
+pub struct MacKey {
+    enctype: &'static Enctype,
+    signer: Box<dyn Sign>,
+}
+
+impl MacKey {
+    pub(crate) fn new(enctype: &'static Enctype, signer: Box<dyn Sign>) -> Self {
+        Self { enctype, signer }
+    }
+
+    /// The enctype whose checksum type this is.
+    pub fn enctype(&self) -> &'static Enctype {
+        self.enctype
+    }
+
+    /// The checksum of the message that is `parts` one after another.
+    pub fn sign(&self, parts: &[&[u8]]) -> Checksum {
+        let mut checksum = Checksum {
+            bytes: [0; LONGEST],
+            length: self.enctype.checksum_length(),
+        };
+        self.signer
+            .sign(parts, &mut checksum.bytes[..checksum.length]);
+        checksum
+    }
+
+    /// Checks `checksum` over the message that is `parts` one after another, in constant time.
+    pub fn verify(&self, parts: &[&[u8]], checksum: &[u8]) -> Result<(), IntegrityError> {
+        if checksum.len() != self.enctype.checksum_length() {
+            return Err(IntegrityError::ChecksumLength {
+                wanted: self.enctype.checksum_length(),
+                found: checksum.len(),
+            });
+        }
+        same(&self.sign(parts), checksum)
+    }
+}
+
+impl ZeroizeOnDrop for MacKey {}
+
+/// A checksum; reads as its bytes.
+///
+/// It cannot be compared: [`MacKey::verify`] does that in constant time.
+#[derive(Clone, Copy)]
+pub struct Checksum {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Deref for Checksum {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl AsRef<[u8]> for Checksum {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Compares two checksums of one length in constant time.
+pub(crate) fn same(computed: &[u8], received: &[u8]) -> Result<(), IntegrityError> {
+    if bool::from(computed.ct_eq(received)) {
+        Ok(())
+    } else {
+        Err(IntegrityError::Mismatch)
+    }
+}
+
+/// What a [`MacKey`] holds, whatever its hash.
+pub(crate) trait Sign: Send + Sync + ZeroizeOnDrop {
+    /// Fills `out` with the leading bytes of the HMAC.
+    fn sign(&self, parts: &[&[u8]], out: &mut [u8]);
+}
+
+/// HMAC with the key's two blocks already hashed; wipes itself, as its two states do.
+pub(crate) struct Hmac<H: EagerHash>(HmacCore<H>);
+
+impl<H: EagerHash> Hmac<H> {
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(HmacCore::new_from_slice(key).expect("HMAC takes keys of any length"))
+    }
+
+    /// Begins a message.
+    #[inline]
+    pub(crate) fn start(&self) -> Running<H> {
+        Running {
+            core: self.0.clone(),
+            rest: Buffer::<HmacCore<H>>::default(),
+        }
+    }
+}
+
+impl<H: EagerHash> ZeroizeOnDrop for Hmac<H> where H::Core: ZeroizeOnDrop {}
+
+impl<H: EagerHash> Sign for Hmac<H>
+where
+    H::Core: Send + Sync + ZeroizeOnDrop,
+{
+    fn sign(&self, parts: &[&[u8]], out: &mut [u8]) {
+        let mut running = self.start();
+        for part in parts {
+            running.update(part);
+        }
+        out.copy_from_slice(&running.finish()[..out.len()]);
+    }
+}
+
+/// HMAC of a message that is not at its end.
+pub(crate) struct Running<H: EagerHash> {
+    core: HmacCore<H>,
+    rest: Buffer<HmacCore<H>>,
+}
+
+impl<H: EagerHash> Running<H> {
+    /// Adds bytes; whole blocks are hashed where they lie.
+    #[inline(always)]
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        let Self { core, rest } = self;
+        rest.digest_blocks(bytes, |blocks| core.update_blocks(blocks));
+    }
+
+    /// The whole HMAC; whoever truncates or keeps it says so.
+    #[inline]
+    pub(crate) fn finish(mut self) -> Output<HmacCore<H>> {
+        let mut out = Output::<HmacCore<H>>::default();
+        self.core.finalize_fixed_core(&mut self.rest, &mut out);
+        out
+    }
+}
