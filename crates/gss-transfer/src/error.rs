@@ -1,0 +1,99 @@
+//! Why a transfer failed, one variant a rule, and the status each has.
+
+use gss_core::error::Major;
+
+use crate::deposit::DepositError;
+use crate::envelope::Malformed;
+use crate::policy::{PolicyError, Refusal};
+
+/// Why a context could not be exported or imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Transfer is switched off by configuration.
+    #[error("transfer of contexts is switched off by configuration")]
+    SwitchedOff,
+    /// The context does not have the flag `GSS_C_TRANS_FLAG`.
+    #[error("the context's mechanism cannot transfer it")]
+    NotTransferable,
+    /// The context has expired and is not exported any more.
+    #[error("the context has expired, and an expired context is not exported")]
+    ContextExpired,
+    /// The policy cannot be carried out.
+    #[error("the policy cannot be carried out")]
+    Policy(#[source] PolicyError),
+    /// The mechanism could not write its state down.
+    #[error("the context's state could not be saved")]
+    Save(#[source] gss_core::error::Error),
+    /// The once-store does not answer, or is full.
+    #[error("the once-store does not answer")]
+    Store(#[source] once::StoreError),
+    /// The bytes are not a token, or not any more.
+    #[error("this is not the token that was exported")]
+    Malformed(#[source] Malformed),
+    /// There is no deposit for the token: it was imported already, has expired, or was never exported to this store.
+    #[error(
+        "the token's deposit is not in this once-store: imported already, expired, or exported elsewhere"
+    )]
+    NotThere,
+    /// The token's own time is over.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// Another importer was faster.
+    #[error("another importer took the context over first")]
+    TakenFirst,
+    /// The deposit cannot be read.
+    #[error("the deposit in the once-store is damaged")]
+    Deposit(#[source] DepositError),
+    /// The exporter's policy does not admit this process.
+    #[error("the exporter's policy does not admit this process")]
+    Refused(#[source] Refusal),
+    /// The mechanism cannot read the state.
+    #[error("the context's state cannot be read")]
+    Restore(#[source] gss_core::error::Error),
+}
+
+/// What the minor codes of transfers begin with: `BT`, and then the number of the rule.
+const MINOR_BASE: u32 = 0x4254_0000;
+
+impl Error {
+    /// The status (design of the transfer: T2, T5, T6, T13).
+    pub fn major(&self) -> Major {
+        match self {
+            Self::SwitchedOff | Self::NotTransferable => Major::Unavailable,
+            Self::ContextExpired => Major::ContextExpired,
+            Self::Policy(_) | Self::Store(_) | Self::Deposit(_) => Major::Failure,
+            Self::Save(cause) => cause.major(),
+            Self::Malformed(_) | Self::Restore(_) => Major::DefectiveToken,
+            Self::NotThere | Self::TokenExpired | Self::TakenFirst => Major::NoContext,
+            Self::Refused(_) => Major::Unauthorized,
+        }
+    }
+
+    /// The minor code.
+    pub fn minor(&self) -> u32 {
+        MINOR_BASE
+            + match self {
+                Self::SwitchedOff => 1,
+                Self::NotTransferable => 2,
+                Self::ContextExpired => 3,
+                Self::Policy(_) => 4,
+                Self::Save(_) => 5,
+                Self::Store(_) => 6,
+                Self::Malformed(_) => 7,
+                Self::NotThere => 8,
+                Self::TokenExpired => 9,
+                Self::TakenFirst => 10,
+                Self::Deposit(_) => 11,
+                Self::Refused(_) => 12,
+                Self::Restore(_) => 13,
+            }
+    }
+}
+
+impl From<Error> for gss_core::error::Error {
+    fn from(error: Error) -> Self {
+        let (major, minor) = (error.major(), error.minor());
+        Self::new(major, error).with_minor(minor)
+    }
+}

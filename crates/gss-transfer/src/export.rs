@@ -1,0 +1,82 @@
+//! Exporting: a context's state, sealed, and the deposit that opens it.
+
+use gss_core::flags::Flags;
+use gss_core::mechanism::SecurityContext;
+use once::{OnceStore, Tag};
+use wire::random::Random;
+use wire::time::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::deposit::{Carrier, Deposit};
+use crate::envelope;
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::policy::Policy;
+
+/// What an export needs to know besides the context.
+pub struct Exporter<'a> {
+    /// Who may import.
+    pub policy: &'a Policy,
+    /// This process.
+    pub identity: &'a Identity,
+    /// The moment now.
+    pub now: Timestamp,
+    /// When the token expires; it never outlives the context.
+    pub expires: Timestamp,
+    /// Randomness fit for keys.
+    pub random: &'a dyn Random,
+}
+
+/// A token, and the deposit without which it opens nothing. Neither is anywhere yet but here.
+pub struct Sealed {
+    token: Vec<u8>,
+    tag: Tag,
+    deposit: Zeroizing<Vec<u8>>,
+    expires: Timestamp,
+}
+
+impl Exporter<'_> {
+    /// Seals `context` for a deposit that travels by `carrier`. The context is as it was, and its keeper drops it once the
+    /// deposit has been made.
+    pub fn seal(
+        &self,
+        context: &dyn SecurityContext,
+        carrier: Carrier,
+        store: &OnceStore,
+    ) -> Result<Sealed, Error> {
+        let facts = context.facts();
+        if !facts.flags.contains(Flags::TRANS) {
+            return Err(Error::NotTransferable);
+        }
+        if facts.expires <= self.now {
+            return Err(Error::ContextExpired);
+        }
+        let expires = facts.expires.min(self.expires);
+        let deposit = Deposit::fresh(self.policy, self.identity, expires, self.random)
+            .map_err(Error::Policy)?;
+        let tag = Tag::random(self.random);
+        let state = context.save().map_err(Error::Save)?;
+        let bound = carrier.bound(store).map_err(Error::Store)?;
+        Ok(Sealed {
+            token: envelope::seal(facts.mechanism, &tag, &deposit, &bound, &state),
+            tag,
+            deposit: deposit.encode(),
+            expires,
+        })
+    }
+}
+
+impl Sealed {
+    /// Makes the deposit. From here on the token is good, and the context must not be used any more where it was.
+    pub fn put(self, store: &OnceStore) -> Result<Vec<u8>, Error> {
+        store
+            .put(&self.tag, &self.deposit, self.expires)
+            .map_err(Error::Store)?;
+        Ok(self.token)
+    }
+
+    /// Token and deposit, for a message that carries both.
+    pub fn into_parts(self) -> (Vec<u8>, Zeroizing<Vec<u8>>) {
+        (self.token, self.deposit)
+    }
+}

@@ -1,0 +1,127 @@
+//! Importing: each step gives what the next one needs, and the deposit is taken last.
+//!
+//! ```text
+//! Envelope      the token's frame and header read             DEFECTIVE_TOKEN
+//!  -> Found     its deposit seen, still there for others      NO_CONTEXT
+//!  -> Admitted  the policy admits this process                UNAUTHORIZED
+//!  -> Dormant   the seal holds, the state reads               DEFECTIVE_TOKEN
+//!  -> Taken     nobody else has the context, nor ever will    NO_CONTEXT
+//! ```
+
+use gss_core::mechanism::{Dormant, Restore, SecurityContext};
+use once::{OnceStore, TakeError};
+use wire::time::Timestamp;
+
+use crate::deposit::{Carrier, Deposit};
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::identity::Identity;
+
+/// What an import needs to know besides the token.
+pub struct Importer<'a> {
+    /// Where the deposit is.
+    pub store: &'a OnceStore,
+    /// How it got there.
+    pub carrier: Carrier,
+    /// This process.
+    pub identity: &'a Identity,
+    /// The moment now.
+    pub now: Timestamp,
+    /// The mechanisms whose state can be read.
+    pub mechanisms: &'a [&'a dyn Restore],
+}
+
+impl Importer<'_> {
+    /// Takes the context of `token` over. On an error nothing is taken, and the true token still imports, here or elsewhere.
+    pub fn import(&self, token: &[u8]) -> Result<Box<dyn SecurityContext>, Error> {
+        let found = self.find(token)?;
+        let admitted = found.admit(self.identity, self.carrier)?;
+        let dormant = admitted.open(self)?;
+        dormant.wake(self.store)
+    }
+
+    /// Puts a deposit that came in a message beside `token` into the store, from where [`import`](Self::import) takes it.
+    pub fn receive(&self, token: &[u8], deposit: &[u8]) -> Result<(), Error> {
+        let envelope = self.parse(token)?;
+        let expires = Deposit::decode(deposit).map_err(Error::Deposit)?.expires;
+        self.store
+            .put(&envelope.tag, deposit, expires)
+            .map_err(Error::Store)
+    }
+
+    fn parse<'t>(&self, token: &'t [u8]) -> Result<Envelope<'t>, Error> {
+        let mechanisms = self.mechanisms.iter().map(|mechanism| mechanism.oid());
+        Envelope::parse(token, mechanisms).map_err(Error::Malformed)
+    }
+
+    fn find<'t>(&self, token: &'t [u8]) -> Result<Found<'t>, Error> {
+        let envelope = self.parse(token)?;
+        let entry = self
+            .store
+            .peek(&envelope.tag)
+            .map_err(Error::Store)?
+            .ok_or(Error::NotThere)?;
+        let deposit = Deposit::decode(&entry.value).map_err(Error::Deposit)?;
+        // The store may count in coarser steps than the exporter did.
+        if deposit.expires <= self.now {
+            return Err(Error::TokenExpired);
+        }
+        Ok(Found { envelope, deposit })
+    }
+}
+
+/// A token whose deposit is there.
+struct Found<'t> {
+    envelope: Envelope<'t>,
+    deposit: Deposit,
+}
+
+/// A token that this process may import.
+struct Admitted<'t>(Found<'t>);
+
+/// A context that is whole and not ours yet.
+struct Opened<'t> {
+    envelope: Envelope<'t>,
+    dormant: Box<dyn Dormant>,
+}
+
+impl<'t> Found<'t> {
+    fn admit(self, identity: &Identity, carrier: Carrier) -> Result<Admitted<'t>, Error> {
+        self.deposit
+            .terms
+            .admit(identity, carrier)
+            .map_err(Error::Refused)?;
+        Ok(Admitted(self))
+    }
+}
+
+impl<'t> Admitted<'t> {
+    fn open(self, importer: &Importer<'_>) -> Result<Opened<'t>, Error> {
+        let Self(Found { envelope, deposit }) = self;
+        let bound = importer
+            .carrier
+            .bound(importer.store)
+            .map_err(Error::Store)?;
+        let state = envelope.open(&deposit, &bound).map_err(Error::Malformed)?;
+        let mechanism = importer
+            .mechanisms
+            .iter()
+            .find(|mechanism| mechanism.oid() == envelope.mechanism)
+            .ok_or(Error::Malformed(crate::envelope::Malformed::Mechanism))?;
+        let dormant = mechanism.restore(&state).map_err(Error::Restore)?;
+        Ok(Opened { envelope, dormant })
+    }
+}
+
+impl Opened<'_> {
+    fn wake(self, store: &OnceStore) -> Result<Box<dyn SecurityContext>, Error> {
+        let taken = store
+            .take(&self.envelope.tag)
+            .map_err(|error| match error {
+                TakeError::Store(cause) => Error::Store(cause),
+                // It was there when we looked.
+                _ => Error::TakenFirst,
+            })?;
+        Ok(self.dormant.wake(taken))
+    }
+}
