@@ -512,7 +512,8 @@ mod tests {
             .within_unit();
         assert_eq!(admit(&bounded, &exporter()), Ok(()));
         let reused = Some(Leader { id: 70, started: 6 });
-        let others: [(Bound, fn(&mut Identity)); 9] = [
+        type Change = fn(&mut Identity);
+        let others: [(Bound, Change); 9] = [
             (Bound::ProcessGroup, |who| {
                 who.process_group = Some(Leader { id: 71, started: 5 });
             }),
