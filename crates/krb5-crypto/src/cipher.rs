@@ -156,7 +156,8 @@ where
             message,
             H::BlockSize::USIZE,
             |message, next| {
-                // A block behind the cipher, which with the initial vector in front are the hash's own blocks.
+                // A block behind the cipher: what stealing may still change is left out, and with the initial vector
+                // in front the hash gets its own blocks whole.
                 let end = next.start.saturating_sub(BLOCK);
                 mac.update(&message[signed..end]);
                 signed = end;

@@ -22,7 +22,8 @@ type Block = Array<u8, U16>;
 /// Encrypts `buffer`, which has at least one block, in place.
 ///
 /// Before the bytes of a range are encrypted, `before` sees the buffer and that range. The ranges follow each other,
-/// `stride` bytes (a multiple of the block) each and then the rest; all in front of a range is final ciphertext.
+/// `stride` bytes (a multiple of the block) each and then the rest. All in front of a range is ciphertext, and final but for
+/// the block just before it, which stealing may still cut.
 pub(crate) fn encrypt<A: BlockCipherEncrypt<BlockSize = U16>>(
     cipher: &A,
     buffer: &mut [u8],
@@ -169,4 +170,78 @@ const fn blocks_before_last(length: usize) -> usize {
 fn xor(block: &mut Block, other: &Block) {
     let mixed = u128::from_ne_bytes((*block).into()) ^ u128::from_ne_bytes((*other).into());
     *block = mixed.to_ne_bytes().into();
+}
+
+#[cfg(test)]
+mod tests {
+    use aes::cipher::KeyInit;
+    use aes::{Aes128, Aes256};
+
+    use super::*;
+    use crate::vectors::read;
+
+    #[test]
+    fn rfc3962_appendix_b() {
+        let cases = read("rfc3962_cts.txt");
+        assert_eq!(cases.len(), 6);
+        for case in cases {
+            let cipher = Aes128::new_from_slice(&case.bytes("key")).expect("16 bytes");
+            let (input, output) = (case.bytes("input"), case.bytes("output"));
+            for stride in [16, 64, 128] {
+                let mut buffer = input.clone();
+                encrypt(&cipher, &mut buffer, stride, |_, _| {});
+                assert_eq!(buffer, output, "{} by {stride}", case.name());
+            }
+            let next = &output[(output.len() - 1) / 16 * 16 - 16..][..16];
+            assert_eq!(next, case.bytes("next_iv"), "{}", case.name());
+            let mut buffer = output;
+            decrypt(&cipher, &mut buffer, |_| {});
+            assert_eq!(buffer, input, "{}", case.name());
+        }
+    }
+
+    /// The same, block by block from the definition, to compare long messages with.
+    fn by_definition(cipher: &Aes256, plaintext: &[u8]) -> Vec<u8> {
+        let mut chain = Block::default();
+        let mut out = Vec::new();
+        for piece in plaintext.chunks(BLOCK) {
+            chain.iter_mut().zip(piece).for_each(|(a, b)| *a ^= b);
+            cipher.encrypt_block(&mut chain);
+            out.extend_from_slice(&chain);
+        }
+        if let Some(before) = out.len().checked_sub(2 * BLOCK) {
+            let cut: Vec<_> = out.drain(before..before + BLOCK).collect();
+            out.extend_from_slice(&cut);
+        }
+        out.truncate(plaintext.len());
+        out
+    }
+
+    #[test]
+    fn every_length_agrees_with_the_definition() {
+        let cipher = Aes256::new_from_slice(&[0x42; 32]).expect("32 bytes");
+        for length in (BLOCK..600).chain([1023, 1024, 1025, 4096, 5000]) {
+            let plaintext: Vec<u8> = (0..length).map(|i| (i * 7) as u8).collect();
+            let ciphertext = by_definition(&cipher, &plaintext);
+            for stride in [64, 128] {
+                let mut buffer = plaintext.clone();
+                let mut seen = 0;
+                encrypt(&cipher, &mut buffer, stride, |bytes, next| {
+                    assert_eq!(next.start, seen, "{length} bytes");
+                    assert_eq!(bytes[next.clone()], plaintext[next.clone()]);
+                    let last = seen.saturating_sub(BLOCK);
+                    assert_eq!(bytes[..last], ciphertext[..last], "final in front");
+                    seen = next.end;
+                });
+                assert_eq!(seen, length);
+                assert_eq!(buffer, ciphertext, "{length} bytes by {stride}");
+            }
+            let (mut buffer, mut pieces) = (ciphertext, Vec::new());
+            decrypt(&cipher, &mut buffer, |piece| {
+                pieces.extend_from_slice(piece)
+            });
+            assert_eq!(buffer, plaintext, "{length} bytes");
+            assert_eq!(pieces, plaintext, "{length} bytes in pieces");
+        }
+    }
 }

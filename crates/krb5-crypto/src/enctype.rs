@@ -104,9 +104,9 @@ impl Enctype {
 
     /// The enctype of a name as `krb5.conf` has it: the assigned one or one of MIT's short ones, in any case.
     pub fn from_name(name: &str) -> Option<&'static Self> {
-        let fits = |known: &&str| known.eq_ignore_ascii_case(name);
+        let fits = |known: &&'static str| known.eq_ignore_ascii_case(name);
         ROWS.iter()
-            .find(|row| fits(&row.name) || row.aliases.iter().any(|alias| fits(alias)))
+            .find(|row| fits(&row.name) || row.aliases.iter().any(fits))
     }
 
     /// The assigned number.
@@ -216,5 +216,111 @@ impl fmt::Debug for Enctype {
 impl fmt::Display for Enctype {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::read;
+
+    #[test]
+    fn rfc3962_string_to_key() {
+        let cases = read("rfc3962_string_to_key.txt");
+        assert_eq!(cases.len(), 7);
+        for case in cases {
+            let (password, salt) = (case.bytes("password"), case.bytes("salt"));
+            let iterations = case.number("iterations");
+            for (enctype, stretched, key) in [
+                (AES128_CTS_HMAC_SHA1_96, "pbkdf2_128", "key_128"),
+                (AES256_CTS_HMAC_SHA1_96, "pbkdf2_256", "key_256"),
+            ] {
+                let mut output = vec![0; enctype.key_length];
+                enctype
+                    .profile
+                    .pbkdf2(&password, &salt, iterations, &mut output);
+                assert_eq!(output, case.bytes(stretched), "{}", case.name());
+                let params = iterations.to_be_bytes();
+                let made = enctype.string_to_key(&password, &salt, Some(&params));
+                let made = made.expect("few iterations");
+                assert_eq!(*made.expose(), *case.bytes(key), "{}", case.name());
+            }
+        }
+    }
+
+    #[test]
+    fn rfc8009_string_to_key() {
+        let cases = read("rfc8009_string_to_key.txt");
+        assert_eq!(cases.len(), 2);
+        for case in cases {
+            let enctype = Enctype::from_number(case.number("enctype") as i32).expect("known");
+            let (password, salt) = (case.bytes("password"), case.bytes("salt"));
+            let prefixed = [enctype.salt_prefix, &salt].concat();
+            assert_eq!(prefixed, case.bytes("saltp"), "{}", case.name());
+            let params = case.number("iterations").to_be_bytes();
+            for params in [Some(&params[..]), None] {
+                let key = enctype.string_to_key(&password, &salt, params);
+                let key = key.expect("the default count");
+                assert_eq!(*key.expose(), *case.bytes("key"), "{}", case.name());
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_parameters_are_refused() {
+        for enctype in Enctype::all() {
+            let refused = |params: &[u8]| enctype.string_to_key(b"p", b"s", Some(params)).err();
+            for (octets, count) in [
+                ([0, 0, 0, 0], 1 << 32),
+                ([0xff; 4], 0xffff_ffff),
+                ((MAX_ITERATIONS + 1).to_be_bytes(), 0x0040_0001),
+            ] {
+                let too_many = CryptoError::TooManyIterations(count);
+                assert_eq!(refused(&octets), Some(too_many), "{enctype}");
+            }
+            for length in [0, 1, 2, 3, 5, 8] {
+                let wrong = CryptoError::ParametersLength(length);
+                assert_eq!(refused(&vec![0; length]), Some(wrong), "{enctype}");
+            }
+            assert_eq!(enctype.iterations(Some(&[0, 0, 0, 1])), Ok(1));
+            let most = MAX_ITERATIONS.to_be_bytes();
+            assert_eq!(enctype.iterations(Some(&most)), Ok(MAX_ITERATIONS));
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_number_and_name() {
+        for row in Enctype::all() {
+            assert_eq!(Enctype::from_number(row.number), Some(row));
+            for name in row.aliases.iter().chain([&row.name]) {
+                assert_eq!(Enctype::from_name(name), Some(row), "{name}");
+                let upper = name.to_uppercase();
+                assert_eq!(Enctype::from_name(&upper), Some(row), "{upper}");
+            }
+        }
+        for number in [i32::MIN, -1, 0, 1, 16, 21, 23, i32::MAX] {
+            assert_eq!(Enctype::from_number(number), None);
+        }
+        for name in ["", "aes", "aes128", "des3-cbc-sha1", "aes256-cts "] {
+            assert_eq!(Enctype::from_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_say_what_the_registries_say() {
+        let facts = |row: &Enctype| (row.number, row.checksum_type, row.checksum_length);
+        let rows: Vec<_> = Enctype::all().iter().map(facts).collect();
+        assert_eq!(
+            rows,
+            [(17, 15, 12), (18, 16, 12), (19, 19, 16), (20, 20, 24)]
+        );
+        for (constant, number) in [
+            (AES128_CTS_HMAC_SHA1_96, 17),
+            (AES256_CTS_HMAC_SHA1_96, 18),
+            (AES128_CTS_HMAC_SHA256_128, 19),
+            (AES256_CTS_HMAC_SHA384_192, 20),
+        ] {
+            assert_eq!(constant.number, number);
+        }
     }
 }

@@ -10,6 +10,19 @@ use crate::{CipherKey, CryptoError, Enctype, IntegrityError, KeyUsage, MacKey, s
 ///
 /// It wipes itself, and it has no `Debug`, `Clone` or `PartialEq`: code that prints, copies or compares a key does not
 /// compile. Moving it moves a pointer and copies no key byte.
+///
+/// ```compile_fail,E0277
+/// fn print<T: core::fmt::Debug>() {}
+/// print::<krb5_crypto::Key>();
+/// ```
+/// ```compile_fail,E0277
+/// fn copy<T: Clone>() {}
+/// copy::<krb5_crypto::Key>();
+/// ```
+/// ```compile_fail,E0277
+/// fn compare<T: PartialEq>() {}
+/// compare::<krb5_crypto::Key>();
+/// ```
 pub struct Key {
     enctype: &'static Enctype,
     bytes: Zeroizing<Box<[u8]>>,
@@ -98,6 +111,27 @@ impl Key {
         out
     }
 
+    /// KRB-FX-CF2 (RFC 6113 §5.1): a key of this enctype made of two, each with its pepper, which must differ.
+    pub fn combine(&self, pepper: &[u8], other: &Self, other_pepper: &[u8]) -> Self {
+        let mut key = self.enctype.blank_key();
+        self.mix_prf_plus(pepper, &mut key);
+        other.mix_prf_plus(other_pepper, &mut key);
+        Self::of(self.enctype, key)
+    }
+
+    /// PRF+ (RFC 6113 §5.1), exclusive-ORed into `out`.
+    fn mix_prf_plus(&self, shared_info: &[u8], out: &mut [u8]) {
+        let mut input = [&[0], shared_info].concat();
+        let mut left = out.iter_mut();
+        while left.len() > 0 {
+            input[0] += 1;
+            let block = self.prf(&input);
+            for (mixed, byte) in block.iter().zip(left.by_ref()) {
+                *byte ^= mixed;
+            }
+        }
+    }
+
     /// The keys to encrypt and decrypt many messages under `usage`.
     pub fn cipher(&self, usage: KeyUsage) -> CipherKey {
         let (mut ke, mut ki) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
@@ -134,4 +168,121 @@ impl ZeroizeOnDrop for Key {}
 fn constant(usage: KeyUsage, purpose: Purpose) -> [u8; 5] {
     let [a, b, c, d] = usage.0.to_be_bytes();
     [a, b, c, d, purpose as u8]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{Case, read};
+
+    fn key(case: &Case, field: &str) -> Key {
+        let enctype = Enctype::from_number(case.number("enctype") as i32).expect("known");
+        Key::new(enctype, &case.bytes(field)).expect("of that length")
+    }
+
+    fn derived(key: &Key, usage: KeyUsage, purpose: Purpose, length: usize) -> Vec<u8> {
+        let mut out = vec![0; length];
+        let constant = constant(usage, purpose);
+        key.enctype
+            .profile
+            .derive(&key.bytes, &mut [(&constant, &mut out)]);
+        out
+    }
+
+    #[test]
+    fn rfc8009_key_derivation() {
+        let cases = read("rfc8009_key_derivation.txt");
+        assert_eq!(cases.len(), 2);
+        for case in cases {
+            let (key, usage) = (key(&case, "base_key"), KeyUsage(case.number("usage")));
+            let integrity = key.enctype.integrity_key_length();
+            for (field, purpose, length) in [
+                ("kc", Purpose::Checksum, integrity),
+                ("ke", Purpose::Encryption, key.enctype.key_length()),
+                ("ki", Purpose::Integrity, integrity),
+            ] {
+                let derived = derived(&key, usage, purpose, length);
+                assert_eq!(derived, case.bytes(field), "{} {field}", case.name());
+            }
+        }
+    }
+
+    #[test]
+    fn rfc8009_encryption() {
+        let cases = read("rfc8009_encryption.txt");
+        assert_eq!(cases.len(), 8);
+        for case in cases {
+            let key = key(&case, "base_key");
+            let cipher = key.cipher(KeyUsage(case.number("usage")));
+            let parts = [case.bytes("confounder"), case.bytes("plaintext")].concat();
+            let mut buffer = [parts, vec![0; key.enctype.checksum_length()]].concat();
+            cipher.seal_in_place(&mut buffer);
+            assert_eq!(buffer, case.bytes("ciphertext"), "{}", case.name());
+            let (output, hmac) = (case.bytes("aes_output"), case.bytes("hmac_output"));
+            assert_eq!(buffer, [output, hmac].concat(), "{}", case.name());
+            let plaintext = cipher.open_in_place(&mut buffer).expect("authentic");
+            assert_eq!(*plaintext, case.bytes("plaintext"), "{}", case.name());
+        }
+    }
+
+    #[test]
+    fn rfc8009_checksum() {
+        let cases = read("rfc8009_checksum.txt");
+        assert_eq!(cases.len(), 2);
+        for case in cases {
+            let mac = key(&case, "base_key").mac(KeyUsage(case.number("usage")));
+            let (message, checksum) = (case.bytes("plaintext"), case.bytes("checksum"));
+            assert_eq!(*mac.sign(&[&message]), *checksum, "{}", case.name());
+            assert_eq!(mac.verify(&[&message], &checksum), Ok(()));
+        }
+    }
+
+    #[test]
+    fn rfc8009_prf() {
+        let cases = read("rfc8009_prf.txt");
+        assert_eq!(cases.len(), 2);
+        for case in cases {
+            let output = key(&case, "key").prf(&case.bytes("input"));
+            assert_eq!(*output, case.bytes("output"), "{}", case.name());
+            let signer = key(&case, "key").enctype.profile.signer(&case.bytes("key"));
+            let mut hmac = vec![0; output.len()];
+            signer.sign(&[&case.bytes("message")], &mut hmac);
+            assert_eq!(hmac, *output, "{}: the HMAC's message", case.name());
+        }
+    }
+
+    #[test]
+    fn rfc6113_krb_fx_cf2() {
+        let cases = read("rfc6113_krb_fx_cf2.txt");
+        assert_eq!(cases.len(), 2);
+        for case in cases {
+            let enctype = Enctype::from_number(case.number("enctype") as i32).expect("known");
+            let [k1, k2] = [b"key1", b"key2"].map(|text| {
+                let key = enctype.string_to_key(text, text, None);
+                key.expect("default parameters")
+            });
+            let combined = k1.combine(b"a", &k2, b"b");
+            assert_eq!(*combined.expose(), *case.bytes("output"), "{}", case.name());
+        }
+    }
+
+    #[test]
+    fn a_key_has_its_enctypes_length() {
+        for enctype in Enctype::all() {
+            let wanted = enctype.key_length();
+            for found in (0..=64).filter(|found| *found != wanted) {
+                let refused = Key::new(enctype, &vec![1; found]).err();
+                assert_eq!(refused, Some(CryptoError::KeyLength { wanted, found }));
+            }
+            assert!(Key::new(enctype, &vec![1; wanted]).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_holds_a_key_wipes_itself() {
+        fn wipes<T: ZeroizeOnDrop>() {}
+        wipes::<Key>();
+        wipes::<CipherKey>();
+        wipes::<MacKey>();
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) trait Profile: Send + Sync {
 }
 
 /// RFC 3961 §5.3, with the cipher's full form, its form that only encrypts, and the hash.
-pub(crate) struct Simplified<A, E, H>(PhantomData<fn() -> (A, E, H)>);
+pub(crate) struct Simplified<A, E, H>(PhantomData<(A, E, H)>);
 
 impl<A, E, H> Simplified<A, E, H> {
     pub(crate) const fn new() -> Self {
@@ -47,8 +47,8 @@ impl<A, E, H> Profile for Simplified<A, E, H>
 where
     A: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
     A: KeyInit + Send + Sync + ZeroizeOnDrop + 'static,
-    E: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + KeyInit,
-    H: EagerHash + Digest + 'static,
+    E: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + KeyInit + Send + Sync,
+    H: EagerHash + Digest + Send + Sync + 'static,
     H::Core: Send + Sync + ZeroizeOnDrop,
 {
     fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
@@ -91,7 +91,7 @@ where
 }
 
 /// RFC 8009, with the cipher and the hash.
-pub(crate) struct HmacSha2<A, H>(PhantomData<fn() -> (A, H)>);
+pub(crate) struct HmacSha2<A, H>(PhantomData<(A, H)>);
 
 impl<A, H> HmacSha2<A, H> {
     pub(crate) const fn new() -> Self {
@@ -103,7 +103,7 @@ impl<A, H> Profile for HmacSha2<A, H>
 where
     A: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
     A: KeyInit + Send + Sync + ZeroizeOnDrop + 'static,
-    H: EagerHash + 'static,
+    H: EagerHash + Send + Sync + 'static,
     H::Core: Send + Sync + ZeroizeOnDrop,
 {
     fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
