@@ -30,3 +30,12 @@ pub struct Identity {
     /// The inode of the process namespace, in which process numbers have their meaning.
     pub process_namespace: Option<u64>,
 }
+
+/// Which facts, beyond the user, somebody is going to look at: finding out the others costs system calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// [`groups`](Identity::groups).
+    pub groups: bool,
+    /// Process group, session, unit, boot and process namespace.
+    pub bounds: bool,
+}

@@ -15,7 +15,7 @@ use wire::time::Timestamp;
 use crate::deposit::{Carrier, Deposit};
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::identity::Identity;
+use crate::identity::{Identity, Wanted};
 
 /// What an import needs to know besides the token.
 pub struct Importer<'a> {
@@ -23,8 +23,8 @@ pub struct Importer<'a> {
     pub store: &'a OnceStore,
     /// How it got there.
     pub carrier: Carrier,
-    /// This process.
-    pub identity: &'a Identity,
+    /// Finds out about this process.
+    pub identify: &'a dyn Fn(Wanted) -> Identity,
     /// The moment now.
     pub now: Timestamp,
     /// The mechanisms whose state can be read.
@@ -35,7 +35,7 @@ impl Importer<'_> {
     /// Takes the context of `token` over. On an error nothing is taken, and the true token still imports, here or elsewhere.
     pub fn import(&self, token: &[u8]) -> Result<Box<dyn SecurityContext>, Error> {
         let found = self.find(token)?;
-        let admitted = found.admit(self.identity, self.carrier)?;
+        let admitted = found.admit(self.identify, self.carrier)?;
         let dormant = admitted.open(self)?;
         dormant.wake(self.store)
     }
@@ -86,10 +86,14 @@ struct Opened<'t> {
 }
 
 impl<'t> Found<'t> {
-    fn admit(self, identity: &Identity, carrier: Carrier) -> Result<Admitted<'t>, Error> {
-        self.deposit
-            .terms
-            .admit(identity, carrier)
+    fn admit(
+        self,
+        identify: &dyn Fn(Wanted) -> Identity,
+        carrier: Carrier,
+    ) -> Result<Admitted<'t>, Error> {
+        let terms = &self.deposit.terms;
+        terms
+            .admit(&identify(terms.wanted()), carrier)
             .map_err(Error::Refused)?;
         Ok(Admitted(self))
     }

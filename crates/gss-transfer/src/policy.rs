@@ -5,7 +5,7 @@ use sha2::Sha256;
 use wire::fields::{FieldError, FieldReader, FieldWriter};
 
 use crate::deposit::Carrier;
-use crate::identity::{Identity, Leader};
+use crate::identity::{Identity, Leader, Wanted};
 
 /// How many users and groups a policy can list, together.
 pub const MAX_LISTED: usize = 16;
@@ -106,6 +106,14 @@ impl Policy {
         self
     }
 
+    /// The facts about the exporter that [`bind`](Self::bind) looks at.
+    pub const fn wanted(&self) -> Wanted {
+        Wanted {
+            groups: false,
+            bounds: self.within_process_group || self.within_session || self.within_unit,
+        }
+    }
+
     /// What this policy means when `exporter` asks for it.
     pub fn bind(&self, exporter: &Identity) -> Result<Terms, PolicyError> {
         if self.users.len() + self.groups.len() > MAX_LISTED {
@@ -115,14 +123,13 @@ impl Policy {
             .boot
             .zip(exporter.process_namespace)
             .map(|(boot, namespace)| Place { boot, namespace });
-        let bounded = self.within_process_group || self.within_session || self.within_unit;
         Ok(Terms {
             who: u8::from(self.same_user) | u8::from(self.holder) << 1,
             maker: exporter.user,
             user_namespace: exporter.user_namespace,
             users: self.users.clone(),
             groups: self.groups.clone(),
-            place: known(bounded, place, Bound::Place)?,
+            place: known(self.wanted().bounds, place, Bound::Place)?,
             process_group: known(
                 self.within_process_group,
                 exporter.process_group,
@@ -236,6 +243,14 @@ impl Terms {
         self.maker
     }
 
+    /// The facts about an importer that [`admit`](Self::admit) looks at.
+    pub const fn wanted(&self) -> Wanted {
+        Wanted {
+            groups: !self.groups.is_empty(),
+            bounds: self.place.is_some(),
+        }
+    }
+
     /// Whether `importer`, who got the deposit by `carrier`, may import.
     pub fn admit(&self, importer: &Identity, carrier: Carrier) -> Result<(), Refusal> {
         if carrier == Carrier::Store && self.maker != importer.user {
@@ -260,7 +275,9 @@ impl Terms {
         within(self.unit, unit, Bound::Unit)
     }
 
-    fn names(&self, importer: &Identity, carrier: Carrier) -> Result<(), Refusal> {
+    /// Whether the exporter named `importer`, who got the deposit by `carrier`; the bounds are not looked at, which only the
+    /// importer itself can do.
+    pub fn names(&self, importer: &Identity, carrier: Carrier) -> Result<(), Refusal> {
         if self.who & HOLDER != 0 && carrier == Carrier::PrivateSocket {
             return Ok(());
         }

@@ -172,7 +172,7 @@ impl World {
         let importer = Importer {
             store: &self.store,
             carrier: Carrier::Store,
-            identity,
+            identify: &|_| identity.clone(),
             now: self.now(),
             mechanisms: &[&EchoMechanism],
         };
@@ -286,7 +286,7 @@ fn an_import_believes_the_sealed_time_even_if_the_store_does_not_know() {
     let importer = Importer {
         store: &world.store,
         carrier: Carrier::Store,
-        identity: &world.identity,
+        identify: &|_| world.identity.clone(),
         now: world.now() + Duration::from_secs(300),
         mechanisms: &[&EchoMechanism],
     };
@@ -310,7 +310,7 @@ fn a_damaged_deposit_makes_an_import_fail_and_nothing_else() {
         let importer = Importer {
             store: &store,
             carrier: Carrier::PrivateSocket,
-            identity: &world.identity,
+            identify: &|_| world.identity.clone(),
             now: world.now(),
             mechanisms: &[&EchoMechanism],
         };
@@ -346,7 +346,7 @@ fn a_token_for_one_carrier_or_store_does_not_open_by_another() {
             let importer = Importer {
                 store: &other_store.store,
                 carrier: opened_by,
-                identity: &world.identity,
+                identify: &|_| world.identity.clone(),
                 now: world.now(),
                 mechanisms: &[&EchoMechanism],
             };
