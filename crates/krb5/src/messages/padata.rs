@@ -1,0 +1,48 @@
+//! Pre-authentication data (RFC 4120 §5.2.7).
+
+use wire::der::{GeneralString, GeneralizedTime, Microseconds};
+
+wire::sequence! {
+    /// RFC 4120 §5.2.7.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct PaData<'a> {
+        [1] padata_type: i32,
+        [2] padata_value: &'a [u8],
+    }
+
+    /// RFC 4120 §5.2.7.2.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct PaEncTsEnc {
+        [0] patimestamp: GeneralizedTime,
+        [1] pausec: Option<Microseconds>,
+    }
+
+    /// RFC 4120 §5.2.7.5: one of the ways to make a key from a password.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct EtypeInfo2Entry<'a> {
+        [0] etype: i32,
+        [1] salt: Option<GeneralString<'a>>,
+        [2] s2kparams: Option<&'a [u8]>,
+    }
+}
+
+/// METHOD-DATA (RFC 4120 §5.9.1): what a KDC_ERR_PREAUTH_REQUIRED offers.
+pub type MethodData<'a> = Vec<PaData<'a>>;
+
+/// Types of pre-authentication data (RFC 4120 §7.5.2).
+pub mod pa_type {
+    /// An AP-REQ for the ticket-granting service.
+    pub const PA_TGS_REQ: i32 = 1;
+    /// The client's time under its key.
+    pub const PA_ENC_TIMESTAMP: i32 = 2;
+    /// A salt alone.
+    pub const PA_PW_SALT: i32 = 3;
+    /// ETYPE-INFO, superseded by the next.
+    pub const PA_ETYPE_INFO: i32 = 11;
+    /// How to make keys from the password.
+    pub const PA_ETYPE_INFO2: i32 = 19;
+    /// FAST (RFC 6113 §5.4).
+    pub const PA_FX_FAST: i32 = 136;
+    /// The client asks that the reply protect the request (RFC 6806 §11).
+    pub const PA_REQ_ENC_PA_REP: i32 = 149;
+}
