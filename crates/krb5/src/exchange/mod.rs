@@ -3,3 +3,4 @@
 pub mod ap;
 pub mod as_exchange;
 pub mod tgs;
+pub mod transited;

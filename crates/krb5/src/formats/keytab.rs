@@ -66,12 +66,6 @@ pub enum KeytabError {
         /// Where the record begins.
         at: usize,
     },
-    /// The record's length is no length.
-    #[error("the keytab's record at byte {at} has an impossible length")]
-    Length {
-        /// Where the record begins.
-        at: usize,
-    },
     /// A record's fields do not fit into its length.
     #[error("the keytab's record at byte {at} is malformed: {cause}")]
     Record {
@@ -108,12 +102,10 @@ impl Keytab {
             let at = bytes.len() - rest.left();
             let cut = |_| KeytabError::Cut { at };
             let length = order.u32(&mut rest).map_err(cut)?.cast_signed();
-            let size =
-                usize::try_from(length.unsigned_abs()).map_err(|_| KeytabError::Length { at })?;
+            let size = usize::try_from(length.unsigned_abs()).unwrap_or(usize::MAX);
             match length {
                 // MIT's code ends its reading at a record of no length, and writes one before it appends.
                 0 => break,
-                i32::MIN => return Err(KeytabError::Length { at }),
                 ..0 => _ = rest.take(size).map_err(cut)?,
                 1.. => {
                     let raw = RawEntry::parse(order, rest.take(size).map_err(cut)?)

@@ -1,0 +1,217 @@
+//! The realms a ticket came through (RFC 4120 §3.3.3.2): the encoding DOMAIN-X500-COMPRESS, and whether each of them may
+//! have been on the way.
+//!
+//! The contents of a ticket's transited field are authentic but chosen by other realms' KDCs: they are read as a
+//! stream, one realm at a time, so that a short field cannot grow into a large list.
+
+use crate::formats::settings::Capaths;
+
+/// The type of the encoding that is read here (RFC 4120 §5.3).
+pub const DOMAIN_X500_COMPRESS: i32 = 1;
+
+/// The realm of anonymous clients (RFC 8062 §3), which is never a realm on a path.
+const ANONYMOUS: &[u8] = b"WELLKNOWN:ANONYMOUS";
+/// The longest realm name that is put together out of parts.
+const MAX_REALM: usize = 512;
+
+/// Why a transited field is not acceptable. On the wire each of these is KRB_AP_ERR_ILL_CR_TKT.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransitedError {
+    /// The field ends within an escape.
+    #[error("the list of transited realms ends in a backslash that escapes nothing")]
+    DanglingEscape,
+    /// A realm's name grows too long.
+    #[error("a transited realm's name is longer than {MAX_REALM} bytes")]
+    RealmTooLong,
+    /// The realms between two that are not one above the other.
+    #[error(
+        "the list of transited realms leaves out those between {from} and {to}, of which neither is above the other"
+    )]
+    NotHierarchical {
+        /// The one.
+        from: String,
+        /// The other.
+        to: String,
+    },
+    /// A realm that has no business between these two.
+    #[error(
+        "the ticket came through {realm}, which is not on the way from {client} to {server}: if it may be, say so in [capaths]"
+    )]
+    NotOnPath {
+        /// The realm.
+        realm: String,
+        /// The client's realm.
+        client: String,
+        /// The server's realm.
+        server: String,
+    },
+}
+
+/// Whether every realm in `transited`, the contents of a field of type [`DOMAIN_X500_COMPRESS`], is on the path from the client's realm to the
+/// server's: the one in `capaths`, else the one of the names' hierarchy.
+pub fn check(
+    client_realm: &[u8],
+    server_realm: &[u8],
+    transited: &[u8],
+    capaths: &Capaths,
+) -> Result<(), TransitedError> {
+    // Old KDCs count a C string's last zero byte in.
+    let transited = transited.strip_suffix(&[0]).unwrap_or(transited);
+    if transited.is_empty() || client_realm == ANONYMOUS {
+        return Ok(());
+    }
+    let path = if client_realm == server_realm {
+        Vec::new()
+    } else {
+        capaths.between(client_realm, server_realm)
+    };
+    // MIT's code lets the client's realm pass too, though RFC 4120 leaves it out of the list.
+    let on_path = |realm: &[u8]| {
+        (realm == client_realm && client_realm != server_realm) || path.contains(&realm)
+    };
+    each_realm(client_realm, server_realm, transited, &mut |realm| {
+        on_path(realm)
+            .then_some(())
+            .ok_or_else(|| TransitedError::NotOnPath {
+                realm: text(realm),
+                client: text(client_realm),
+                server: text(server_realm),
+            })
+    })
+}
+
+/// Calls `visit` with every realm in `transited`, those that it leaves out between two commas included.
+pub fn each_realm(
+    client_realm: &[u8],
+    server_realm: &[u8],
+    transited: &[u8],
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), TransitedError>,
+) -> Result<(), TransitedError> {
+    if transited.is_empty() {
+        return Ok(());
+    }
+    let mut rest = Some(transited);
+    let mut previous: Option<Vec<u8>> = None;
+    let mut left_out = false;
+    while let Some(bytes) = rest {
+        let (part, after) = Part::read(bytes)?;
+        rest = after;
+        if part.name.is_empty() {
+            left_out = true;
+            continue;
+        }
+        let realm = part.joined(previous.as_deref().unwrap_or_default())?;
+        visit(&realm)?;
+        if left_out {
+            between(previous.as_deref().unwrap_or(client_realm), &realm, visit)?;
+            left_out = false;
+        }
+        previous = Some(realm);
+    }
+    if left_out {
+        between(
+            previous.as_deref().unwrap_or(client_realm),
+            server_realm,
+            visit,
+        )?;
+    }
+    Ok(())
+}
+
+/// What stands between two commas.
+struct Part {
+    name: Vec<u8>,
+    /// Begins with a slash: goes behind the previous realm.
+    appended: bool,
+    /// Ends with a dot: goes before the previous realm.
+    prepended: bool,
+}
+
+impl Part {
+    /// Reads up to the next comma; what follows it.
+    fn read(bytes: &[u8]) -> Result<(Self, Option<&[u8]>), TransitedError> {
+        let spaces = bytes.iter().take_while(|byte| **byte == b' ').count();
+        let (alone, text) = (spaces > 0, &bytes[spaces..]);
+        let mut part = Self {
+            name: Vec::new(),
+            appended: !alone && text.first() == Some(&b'/'),
+            prepended: false,
+        };
+        let mut rest = text.iter();
+        while let Some(&byte) = rest.next() {
+            let byte = match byte {
+                b',' => return Ok((part, Some(rest.as_slice()))),
+                b'\\' => {
+                    part.prepended = false;
+                    *rest.next().ok_or(TransitedError::DanglingEscape)?
+                }
+                other => {
+                    part.prepended = other == b'.' && !alone;
+                    other
+                }
+            };
+            if part.name.len() == MAX_REALM {
+                return Err(TransitedError::RealmTooLong);
+            }
+            part.name.push(byte);
+        }
+        Ok((part, None))
+    }
+
+    fn joined(self, previous: &[u8]) -> Result<Vec<u8>, TransitedError> {
+        let realm = if self.appended {
+            [previous, &self.name].concat()
+        } else if self.prepended {
+            [&self.name, previous].concat()
+        } else {
+            self.name
+        };
+        if realm.len() > MAX_REALM {
+            return Err(TransitedError::RealmTooLong);
+        }
+        Ok(realm)
+    }
+}
+
+/// The realms between two of which one is above the other, in a hierarchy of domains or of X.500 names.
+fn between(
+    one: &[u8],
+    other: &[u8],
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), TransitedError>,
+) -> Result<(), TransitedError> {
+    let (upper, lower) = if one.len() <= other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    let unrelated = || TransitedError::NotHierarchical {
+        from: text(one),
+        to: text(other),
+    };
+    if upper == lower {
+        return Ok(());
+    }
+    if upper.is_empty() {
+        return Err(unrelated());
+    }
+    if upper[0] == b'/' {
+        let tail = lower.strip_prefix(upper).ok_or_else(unrelated)?;
+        if tail[0] != b'/' {
+            return Err(unrelated());
+        }
+        let slashes = (upper.len() + 1..lower.len()).filter(|&at| lower[at] == b'/');
+        slashes.map(|end| &lower[..end]).try_for_each(visit)
+    } else {
+        let head = lower.strip_suffix(upper).ok_or_else(unrelated)?;
+        if lower[0] == b'/' || head.last() != Some(&b'.') {
+            return Err(unrelated());
+        }
+        let dots = (0..head.len() - 1).rev().filter(|&at| lower[at] == b'.');
+        dots.map(|dot| &lower[dot + 1..]).try_for_each(visit)
+    }
+}
+
+fn text(realm: &[u8]) -> String {
+    String::from_utf8_lossy(realm).into_owned()
+}

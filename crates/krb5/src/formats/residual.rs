@@ -1,0 +1,174 @@
+//! The names of keytabs and credential caches (`FILE:/etc/krb5.keytab`, `MEMORY:mine`), and the `%{tokens}` in them.
+
+use std::fmt;
+
+/// What a token stands for in this process.
+#[derive(Clone, Debug)]
+pub struct Tokens<'a> {
+    /// The real user's number.
+    pub uid: u32,
+    /// The effective user's number.
+    pub euid: u32,
+    /// The effective user's name, if it is known.
+    pub username: Option<&'a str>,
+    /// The directory for temporary files: `TMPDIR` outside of set-uid programs, else `/tmp`.
+    pub temp: &'a str,
+}
+
+/// Why a name could not be expanded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExpandError {
+    /// `%{` without its `}`.
+    #[error("in `{0}` a `%{{` has no `}}`")]
+    Unclosed(String),
+    /// A token that means nothing here.
+    #[error(
+        "`%{{{0}}}` means nothing here: known are uid, USERID, euid, username, TEMP, null, LIBDIR, BINDIR, SBINDIR"
+    )]
+    Unknown(String),
+    /// The user has no name.
+    #[error("`%{{username}}` cannot be replaced: user {0} has no name on this host")]
+    NoUsername(u32),
+}
+
+/// Replaces the tokens in `text`.
+pub fn expand(text: &str, tokens: &Tokens<'_>) -> Result<String, ExpandError> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("%{") {
+        let (token, after) = after
+            .split_once('}')
+            .ok_or_else(|| ExpandError::Unclosed(text.to_owned()))?;
+        out.push_str(before);
+        out.push_str(&value(token, tokens)?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn value(token: &str, tokens: &Tokens<'_>) -> Result<String, ExpandError> {
+    Ok(match token {
+        "uid" | "USERID" => tokens.uid.to_string(),
+        "euid" => tokens.euid.to_string(),
+        "username" => {
+            let name = tokens
+                .username
+                .ok_or(ExpandError::NoUsername(tokens.euid))?;
+            name.to_owned()
+        }
+        "TEMP" => tokens.temp.to_owned(),
+        "null" => String::new(),
+        // Where MIT's own package is installed, which configurations that were written for it mean.
+        "LIBDIR" => "/usr/lib".to_owned(),
+        "BINDIR" => "/usr/bin".to_owned(),
+        "SBINDIR" => "/usr/sbin".to_owned(),
+        other => return Err(ExpandError::Unknown(other.to_owned())),
+    })
+}
+
+/// Where a keytab is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KeytabName {
+    /// In the file at this path. `WRFILE:`, MIT's old name for the same, is read too.
+    File(String),
+    /// In this process, under this name.
+    Memory(String),
+}
+
+/// Where a credential cache is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CcacheName {
+    /// In the file at this path.
+    File(String),
+    /// In this process, under this name.
+    Memory(String),
+}
+
+/// Why a name means no place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// A keytab of a type that is not supported.
+    #[error(
+        "keytabs of type {kind} are not supported (`{name}`): name a file, FILE:/etc/krb5.keytab, in KRB5_KTNAME or default_keytab_name"
+    )]
+    Keytab {
+        /// The type.
+        kind: String,
+        /// The whole name.
+        name: String,
+    },
+    /// A credential cache of a type that is not supported.
+    #[error(
+        "credential caches of type {kind} are not supported (`{name}`): name a file, FILE:/tmp/krb5cc_1000, in KRB5CCNAME or default_ccache_name, and get a ticket into it"
+    )]
+    Ccache {
+        /// The type.
+        kind: String,
+        /// The whole name.
+        name: String,
+    },
+    /// A type, and nothing after it.
+    #[error("`{0}` names no file")]
+    Nothing(String),
+}
+
+impl KeytabName {
+    /// Parses an expanded name; without a type it is a file's path.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        match split(name)? {
+            ("FILE" | "WRFILE", path) => Ok(Self::File(path.to_owned())),
+            ("MEMORY", name) => Ok(Self::Memory(name.to_owned())),
+            (kind, _) => Err(NameError::Keytab {
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+            }),
+        }
+    }
+}
+
+impl CcacheName {
+    /// Parses an expanded name; without a type it is a file's path.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        match split(name)? {
+            ("FILE", path) => Ok(Self::File(path.to_owned())),
+            ("MEMORY", name) => Ok(Self::Memory(name.to_owned())),
+            (kind, _) => Err(NameError::Ccache {
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+            }),
+        }
+    }
+}
+
+fn split(name: &str) -> Result<(&str, &str), NameError> {
+    let (kind, rest) = match name.split_once(':') {
+        Some((kind, rest)) if !name.starts_with('/') => (kind, rest),
+        _ => ("FILE", name),
+    };
+    // A process may have one nameless cache in memory, but a file has a path.
+    if rest.is_empty() && kind != "MEMORY" {
+        return Err(NameError::Nothing(name.to_owned()));
+    }
+    Ok((kind, rest))
+}
+
+impl fmt::Display for KeytabName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "FILE:{path}"),
+            Self::Memory(name) => write!(f, "MEMORY:{name}"),
+        }
+    }
+}
+
+impl fmt::Display for CcacheName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "FILE:{path}"),
+            Self::Memory(name) => write!(f, "MEMORY:{name}"),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What `krb5.conf` means: the relations of a [`Profile`] as typed settings, with MIT's defaults.
+
+mod capaths;
+mod realms;
+
+use std::time::Duration;
+
+use krb5_crypto::{
+    AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96,
+    AES256_CTS_HMAC_SHA384_192, Enctype,
+};
+
+pub use self::capaths::Capaths;
+pub use self::realms::{DomainRealm, Realm, Realms, Server, ServerAddress, Transport};
+use super::ccache::Version;
+use super::conf::{ConfError, ConfProblem, Profile, Relation, boolean};
+
+/// The enctypes in MIT's order of preference, for where the configuration says none.
+pub const DEFAULT_ENCTYPES: [&Enctype; 4] = [
+    AES256_CTS_HMAC_SHA1_96,
+    AES128_CTS_HMAC_SHA1_96,
+    AES256_CTS_HMAC_SHA384_192,
+    AES128_CTS_HMAC_SHA256_128,
+];
+
+/// Whether DNS says what a host is really called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canonicalize {
+    /// Ask it first.
+    Yes,
+    /// Never ask.
+    No,
+    /// Ask it if the KDC does not know the name as it is.
+    Fallback,
+}
+
+/// The configuration of one host or user.
+///
+/// `[libdefaults]` is flat here: its per-realm subsections, and `[appdefaults]`, are for applications of MIT's
+/// distribution and are not read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The realm of names that have none.
+    pub default_realm: Option<String>,
+    /// How far clocks may be apart.
+    pub clockskew: Duration,
+    /// Whether the offset of the KDC's clock is measured, stored in the cache and made up for.
+    pub kdc_timesync: bool,
+    /// The keytab of acceptors, not yet expanded.
+    pub default_keytab_name: Option<String>,
+    /// The keytab of initiators, not yet expanded.
+    pub default_client_keytab_name: Option<String>,
+    /// The credential cache, not yet expanded.
+    pub default_ccache_name: Option<String>,
+    /// The replay cache, not yet expanded.
+    pub default_rcache_name: Option<String>,
+    /// The version of new credential caches.
+    pub ccache_type: Version,
+    /// The enctypes of session keys and of tickets' keys that are accepted at all.
+    pub permitted_enctypes: Vec<&'static Enctype>,
+    /// The enctypes asked for in AS requests.
+    pub default_tkt_enctypes: Vec<&'static Enctype>,
+    /// The enctypes asked for in TGS requests.
+    pub default_tgs_enctypes: Vec<&'static Enctype>,
+    /// How long a ticket is asked for.
+    pub ticket_lifetime: Option<Duration>,
+    /// How long a renewable ticket is asked for.
+    pub renew_lifetime: Option<Duration>,
+    /// Whether tickets that can be forwarded are asked for.
+    pub forwardable: bool,
+    /// Whether proxiable tickets are asked for.
+    pub proxiable: bool,
+    /// Whether the KDC may correct names.
+    pub canonicalize: bool,
+    /// Whether KDCs are found through DNS.
+    pub dns_lookup_kdc: bool,
+    /// Whether the realms of hosts are found through DNS.
+    pub dns_lookup_realm: bool,
+    /// Whether DNS corrects hosts' names.
+    pub dns_canonicalize_hostname: Canonicalize,
+    /// Whether hosts' names are corrected by their addresses too.
+    pub rdns: bool,
+    /// The domain of hosts' names without one.
+    pub qualify_shortname: Option<String>,
+    /// Whether an acceptor takes tickets for a service on whatever host.
+    pub ignore_acceptor_hostname: bool,
+    /// Requests longer than this go over TCP first.
+    pub udp_preference_limit: usize,
+    /// How long an exchange with KDCs may take.
+    pub request_timeout: Option<Duration>,
+    /// `[realms]`.
+    pub realms: Realms,
+    /// `[domain_realm]`.
+    pub domain_realm: DomainRealm,
+    /// `[capaths]`.
+    pub capaths: Capaths,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_realm: None,
+            clockskew: Duration::from_secs(300),
+            kdc_timesync: true,
+            default_keytab_name: None,
+            default_client_keytab_name: None,
+            default_ccache_name: None,
+            default_rcache_name: None,
+            ccache_type: Version::V4,
+            permitted_enctypes: DEFAULT_ENCTYPES.to_vec(),
+            default_tkt_enctypes: DEFAULT_ENCTYPES.to_vec(),
+            default_tgs_enctypes: DEFAULT_ENCTYPES.to_vec(),
+            ticket_lifetime: None,
+            renew_lifetime: None,
+            forwardable: false,
+            proxiable: false,
+            canonicalize: false,
+            dns_lookup_kdc: true,
+            dns_lookup_realm: false,
+            dns_canonicalize_hostname: Canonicalize::Yes,
+            rdns: true,
+            qualify_shortname: None,
+            ignore_acceptor_hostname: false,
+            udp_preference_limit: 1465,
+            request_timeout: None,
+            realms: Realms::default(),
+            domain_realm: DomainRealm::default(),
+            capaths: Capaths::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings out of `profile`; a value that is no value of its kind is an error that names its place.
+    pub fn read(profile: &Profile) -> Result<Self, ConfError> {
+        let defaults = Self::default();
+        let libdefaults = Libdefaults(profile);
+        let permitted = libdefaults.enctypes("permitted_enctypes", &DEFAULT_ENCTYPES)?;
+        Ok(Self {
+            default_realm: libdefaults.string("default_realm"),
+            clockskew: libdefaults
+                .duration("clockskew")?
+                .unwrap_or(defaults.clockskew),
+            kdc_timesync: libdefaults.kdc_timesync()?,
+            default_keytab_name: libdefaults.string("default_keytab_name"),
+            default_client_keytab_name: libdefaults.string("default_client_keytab_name"),
+            default_ccache_name: libdefaults.string("default_ccache_name"),
+            default_rcache_name: libdefaults.string("default_rcache_name"),
+            ccache_type: libdefaults.ccache_type()?,
+            default_tkt_enctypes: libdefaults.enctypes("default_tkt_enctypes", &permitted)?,
+            default_tgs_enctypes: libdefaults.enctypes("default_tgs_enctypes", &permitted)?,
+            permitted_enctypes: permitted,
+            ticket_lifetime: libdefaults.duration("ticket_lifetime")?,
+            renew_lifetime: libdefaults.duration("renew_lifetime")?,
+            forwardable: libdefaults.boolean("forwardable", false)?,
+            proxiable: libdefaults.boolean("proxiable", false)?,
+            canonicalize: libdefaults.boolean("canonicalize", false)?,
+            dns_lookup_kdc: libdefaults.dns("dns_lookup_kdc", true)?,
+            dns_lookup_realm: libdefaults.dns("dns_lookup_realm", false)?,
+            dns_canonicalize_hostname: libdefaults.canonicalize()?,
+            rdns: libdefaults.boolean("rdns", true)?,
+            qualify_shortname: libdefaults.string("qualify_shortname"),
+            ignore_acceptor_hostname: libdefaults.boolean("ignore_acceptor_hostname", false)?,
+            udp_preference_limit: libdefaults
+                .udp_preference_limit(defaults.udp_preference_limit)?,
+            request_timeout: libdefaults.duration("request_timeout")?,
+            realms: Realms::read(profile)?,
+            domain_realm: DomainRealm::read(profile),
+            capaths: Capaths::read(profile),
+        })
+    }
+}
+
+/// What MIT's code caps `udp_preference_limit` at: a larger datagram would not arrive.
+const MAX_UDP_PREFERENCE: usize = 32_700;
+
+struct Libdefaults<'p>(&'p Profile);
+
+impl Libdefaults<'_> {
+    fn relation(&self, name: &str) -> Option<&Relation> {
+        self.0.relation(&["libdefaults", name])
+    }
+
+    fn string(&self, name: &str) -> Option<String> {
+        self.relation(name).map(|relation| relation.value.clone())
+    }
+
+    fn boolean(&self, name: &str, default: bool) -> Result<bool, ConfError> {
+        let found = self.relation(name).map(Relation::boolean).transpose()?;
+        Ok(found.unwrap_or(default))
+    }
+
+    fn duration(&self, name: &str) -> Result<Option<Duration>, ConfError> {
+        self.relation(name).map(Relation::duration).transpose()
+    }
+
+    /// MIT's manual has numbers here, configurations in the field words too.
+    fn kdc_timesync(&self) -> Result<bool, ConfError> {
+        match self.relation("kdc_timesync") {
+            None => Ok(true),
+            Some(relation) => match boolean(&relation.value) {
+                Some(value) => Ok(value),
+                None => Ok(relation.number()? != 0),
+            },
+        }
+    }
+
+    fn ccache_type(&self) -> Result<Version, ConfError> {
+        let Some(relation) = self.relation("ccache_type") else {
+            return Ok(Version::V4);
+        };
+        match relation.number()? {
+            // 1 and 2 are in the writer's byte order; nothing that runs today needs them.
+            1..=3 => Ok(Version::V3),
+            4 => Ok(Version::V4),
+            _ => Err(relation.error(|name, value| ConfProblem::NotANumber { name, value })),
+        }
+    }
+
+    /// `dns_fallback` is the old name for both of these.
+    fn dns(&self, name: &str, default: bool) -> Result<bool, ConfError> {
+        let fallback = self.boolean("dns_fallback", default)?;
+        self.boolean(name, fallback)
+    }
+
+    fn canonicalize(&self) -> Result<Canonicalize, ConfError> {
+        match self.relation("dns_canonicalize_hostname") {
+            None => Ok(Canonicalize::Yes),
+            Some(relation) if relation.value.eq_ignore_ascii_case("fallback") => {
+                Ok(Canonicalize::Fallback)
+            }
+            Some(relation) if relation.boolean()? => Ok(Canonicalize::Yes),
+            Some(_) => Ok(Canonicalize::No),
+        }
+    }
+
+    fn udp_preference_limit(&self, default: usize) -> Result<usize, ConfError> {
+        let Some(relation) = self.relation("udp_preference_limit") else {
+            return Ok(default);
+        };
+        // MIT takes a negative limit for its default.
+        let limit = usize::try_from(relation.number()?).unwrap_or(default);
+        Ok(limit.min(MAX_UDP_PREFERENCE))
+    }
+
+    fn enctypes(
+        &self,
+        name: &str,
+        default: &[&'static Enctype],
+    ) -> Result<Vec<&'static Enctype>, ConfError> {
+        match self.relation(name) {
+            None => Ok(default.to_vec()),
+            Some(relation) => enctypes(&relation.value).ok_or_else(|| {
+                relation.error(|name, value| ConfProblem::NoEnctype { name, value })
+            }),
+        }
+    }
+}
+
+/// A list of enctypes as MIT's tools read it: names, `aes` and `DEFAULT` for several, `-` before what is taken out again.
+/// Names that are not known are passed over, and a list that leaves nothing is none.
+pub fn enctypes(text: &str) -> Option<Vec<&'static Enctype>> {
+    let mut list: Vec<&'static Enctype> = Vec::new();
+    let separator = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n' | ',');
+    for word in text.split(separator).filter(|word| !word.is_empty()) {
+        let (add, name) = match word.strip_prefix('-') {
+            Some(name) => (false, name),
+            None => (true, word.strip_prefix('+').unwrap_or(word)),
+        };
+        let family = name.eq_ignore_ascii_case("DEFAULT") || name.eq_ignore_ascii_case("aes");
+        let named = if family {
+            DEFAULT_ENCTYPES.to_vec()
+        } else {
+            Enctype::from_name(name).into_iter().collect()
+        };
+        for enctype in named {
+            let is_it = |other: &&Enctype| other.number() == enctype.number();
+            match (add, list.iter().position(is_it)) {
+                (true, None) => list.push(enctype),
+                (false, Some(index)) => _ = list.remove(index),
+                _ => {}
+            }
+        }
+    }
+    (!list.is_empty()).then_some(list)
+}
