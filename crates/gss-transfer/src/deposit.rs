@@ -1,6 +1,6 @@
 //! What an exporter leaves in the once-store: the one-time key and the terms under which it may be used.
 
-use once::{MAX_VALUE, OnceStore, StoreError, Tag};
+use once::{MAX_VALUE, Tag};
 use wire::random::Random;
 use wire::read::{ReadError, Reader};
 use wire::time::Timestamp;
@@ -109,11 +109,11 @@ impl Deposit {
 
 impl Carrier {
     /// What the seal is bound to as the store: the store's own number, or the kind of the socket.
-    pub(crate) fn bound(self, store: &OnceStore) -> Result<Vec<u8>, StoreError> {
-        Ok(match self {
-            Self::Store => store.id()?.to_vec(),
-            Self::PrivateSocket => b"private socket".to_vec(),
-            Self::NamedSocket => b"named socket".to_vec(),
-        })
+    pub(crate) fn bound(self, store: &[u8; 16]) -> &[u8] {
+        match self {
+            Self::Store => store,
+            Self::PrivateSocket => b"private socket",
+            Self::NamedSocket => b"named socket",
+        }
     }
 }

@@ -36,13 +36,32 @@ pub struct Sealed {
 }
 
 impl Exporter<'_> {
-    /// Seals `context` for a deposit that travels by `carrier`. The context is as it was, and its keeper drops it once the
-    /// deposit has been made.
-    pub fn seal(
+    /// Seals `context` and makes the deposit in `store`. From then on the token is good, and the context must not be used
+    /// any more where it was; its keeper drops it. On an error it is as it was.
+    pub fn export(
+        &self,
+        context: &dyn SecurityContext,
+        store: &OnceStore,
+    ) -> Result<Vec<u8>, Error> {
+        let id = store.id().map_err(Error::Store)?;
+        let sealed = self.seal_for(context, Carrier::Store, &id)?;
+        store
+            .put(&sealed.tag, &sealed.deposit, sealed.expires)
+            .map_err(Error::Store)?;
+        Ok(sealed.token)
+    }
+
+    /// Seals `context` for a message over a socket. The context is as it was, and its keeper drops it once the message is
+    /// sent.
+    pub fn seal(&self, context: &dyn SecurityContext, carrier: Carrier) -> Result<Sealed, Error> {
+        self.seal_for(context, carrier, &[0; 16])
+    }
+
+    fn seal_for(
         &self,
         context: &dyn SecurityContext,
         carrier: Carrier,
-        store: &OnceStore,
+        store: &[u8; 16],
     ) -> Result<Sealed, Error> {
         let facts = context.facts();
         if !facts.flags.contains(Flags::TRANS) {
@@ -56,9 +75,14 @@ impl Exporter<'_> {
             .map_err(Error::Policy)?;
         let tag = Tag::random(self.random);
         let state = context.save().map_err(Error::Save)?;
-        let bound = carrier.bound(store).map_err(Error::Store)?;
         Ok(Sealed {
-            token: envelope::seal(facts.mechanism, &tag, &deposit, &bound, &state),
+            token: envelope::seal(
+                facts.mechanism,
+                &tag,
+                &deposit,
+                carrier.bound(store),
+                &state,
+            ),
             tag,
             deposit: deposit.encode(),
             expires,
@@ -67,14 +91,6 @@ impl Exporter<'_> {
 }
 
 impl Sealed {
-    /// Makes the deposit. From here on the token is good, and the context must not be used any more where it was.
-    pub fn put(self, store: &OnceStore) -> Result<Vec<u8>, Error> {
-        store
-            .put(&self.tag, &self.deposit, self.expires)
-            .map_err(Error::Store)?;
-        Ok(self.token)
-    }
-
     /// Token and deposit, for a message that carries both.
     pub fn into_parts(self) -> (Vec<u8>, Zeroizing<Vec<u8>>) {
         (self.token, self.deposit)

@@ -102,11 +102,10 @@ impl<'t> Found<'t> {
 impl<'t> Admitted<'t> {
     fn open(self, importer: &Importer<'_>) -> Result<Opened<'t>, Error> {
         let Self(Found { envelope, deposit }) = self;
-        let bound = importer
-            .carrier
-            .bound(importer.store)
-            .map_err(Error::Store)?;
-        let state = envelope.open(&deposit, &bound).map_err(Error::Malformed)?;
+        let store = importer.store.id().map_err(Error::Store)?;
+        let state = envelope
+            .open(&deposit, importer.carrier.bound(&store))
+            .map_err(Error::Malformed)?;
         let mechanism = importer
             .mechanisms
             .iter()
