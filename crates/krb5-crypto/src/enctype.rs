@@ -152,8 +152,8 @@ impl Enctype {
     /// The key of a password (RFC 3962 §4, RFC 8009 §4).
     ///
     /// `params` are the string-to-key parameters as the KDC sent them: four octets with the iteration count, or `None` for
-    /// the enctype's default. A count above [`MAX_ITERATIONS`] is refused. A low one is not (the RFC's vectors have 1); whoever
-    /// takes parameters from an answer that nothing authenticates decides that.
+    /// the enctype's default. Nothing may have authenticated them, so a count below the default or above
+    /// [`MAX_ITERATIONS`] is refused.
     pub fn string_to_key(
         &'static self,
         password: &[u8],
@@ -161,6 +161,10 @@ impl Enctype {
         params: Option<&[u8]>,
     ) -> Result<Key, CryptoError> {
         let iterations = self.iterations(params)?;
+        Ok(self.stretch(password, salt, iterations))
+    }
+
+    fn stretch(&'static self, password: &[u8], salt: &[u8], iterations: u32) -> Key {
         let salt = [self.salt_prefix, salt].concat();
         let mut stretched = Zeroizing::new([0; 32]);
         let stretched = &mut stretched[..self.key_length];
@@ -169,7 +173,7 @@ impl Enctype {
         self.profile
             .derive(stretched, &mut [(b"kerberos", &mut key)]);
         stack::wipe();
-        Ok(Key::of(self, key))
+        Key::of(self, key)
     }
 
     /// A new random key.
@@ -194,6 +198,10 @@ impl Enctype {
         match u32::from_be_bytes(octets) {
             0 => Err(CryptoError::TooManyIterations(1 << 32)),
             count if count > MAX_ITERATIONS => Err(CryptoError::TooManyIterations(count.into())),
+            found if found < self.default_iterations => Err(CryptoError::TooFewIterations {
+                least: self.default_iterations,
+                found,
+            }),
             count => Ok(count),
         }
     }
@@ -240,9 +248,7 @@ mod tests {
                     .profile
                     .pbkdf2(&password, &salt, iterations, &mut output);
                 assert_eq!(output, case.bytes(stretched), "{}", case.name());
-                let params = iterations.to_be_bytes();
-                let made = enctype.string_to_key(&password, &salt, Some(&params));
-                let made = made.expect("few iterations");
+                let made = enctype.stretch(&password, &salt, iterations);
                 assert_eq!(*made.expose(), *case.bytes(key), "{}", case.name());
             }
         }
@@ -267,6 +273,20 @@ mod tests {
     }
 
     #[test]
+    fn mit_string_to_key() {
+        let cases = read("mit_string_to_key.txt");
+        assert_eq!(cases.len(), 16);
+        for case in cases {
+            let enctype = Enctype::from_number(case.number("enctype") as i32).expect("known");
+            let (password, salt) = (case.bytes("password"), case.bytes("salt"));
+            let params = case.has("params").then(|| case.bytes("params"));
+            let key = enctype.string_to_key(&password, &salt, params.as_deref());
+            let key = key.expect("counts that MIT takes");
+            assert_eq!(*key.expose(), *case.bytes("key"), "{}", case.name());
+        }
+    }
+
+    #[test]
     fn hostile_parameters_are_refused() {
         for enctype in Enctype::all() {
             let refused = |params: &[u8]| enctype.string_to_key(b"p", b"s", Some(params)).err();
@@ -282,7 +302,12 @@ mod tests {
                 let wrong = CryptoError::ParametersLength(length);
                 assert_eq!(refused(&vec![0; length]), Some(wrong), "{enctype}");
             }
-            assert_eq!(enctype.iterations(Some(&[0, 0, 0, 1])), Ok(1));
+            let least = enctype.default_iterations;
+            for found in [1, 1000, least - 1] {
+                let too_few = CryptoError::TooFewIterations { least, found };
+                assert_eq!(refused(&found.to_be_bytes()), Some(too_few), "{enctype}");
+            }
+            assert_eq!(enctype.iterations(Some(&least.to_be_bytes())), Ok(least));
             let most = MAX_ITERATIONS.to_be_bytes();
             assert_eq!(enctype.iterations(Some(&most)), Ok(MAX_ITERATIONS));
         }

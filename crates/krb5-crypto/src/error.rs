@@ -21,6 +21,15 @@ pub enum CryptoError {
     /// (RFC 3962 §8). A count of zero in the parameters means 2^32.
     #[error("{0} iterations asked for, at most {MAX_ITERATIONS} allowed")]
     TooManyIterations(u64),
+    /// The iteration count is below the enctype's default: whoever spoofs a KDC's answer and reads what the client then
+    /// encrypts could guess the password cheaply (RFC 3962 §8). MIT refuses the same.
+    #[error("{found} iterations asked for, at least {least} wanted")]
+    TooFewIterations {
+        /// The enctype's default.
+        least: u32,
+        /// The count asked for.
+        found: u32,
+    },
 }
 
 /// Why a ciphertext or a checksum is not to be believed.

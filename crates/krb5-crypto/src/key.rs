@@ -267,6 +267,42 @@ mod tests {
     }
 
     #[test]
+    fn mit_encryption() {
+        let cases = read("mit_encryption.txt");
+        assert_eq!(cases.len(), 32);
+        for case in cases {
+            let cipher = key(&case, "key").cipher(KeyUsage(case.number("usage")));
+            let mut buffer = case.bytes("ciphertext");
+            let plaintext = cipher.open_in_place(&mut buffer).expect("authentic");
+            assert_eq!(*plaintext, case.bytes("plaintext"), "{}", case.name());
+            // The confounder is MIT's, still in front of the plaintext.
+            cipher.seal_in_place(&mut buffer);
+            assert_eq!(buffer, case.bytes("ciphertext"), "{}", case.name());
+        }
+    }
+
+    #[test]
+    fn mit_checksum() {
+        let cases = read("mit_checksum.txt");
+        assert_eq!(cases.len(), 16);
+        for case in cases {
+            let (key, usage) = (key(&case, "key"), KeyUsage(case.number("usage")));
+            let checksum = key.checksum(usage, &[&case.bytes("message")]);
+            assert_eq!(checksum, case.bytes("checksum"), "{}", case.name());
+        }
+    }
+
+    #[test]
+    fn mit_prf() {
+        let cases = read("mit_prf.txt");
+        assert_eq!(cases.len(), 12);
+        for case in cases {
+            let output = key(&case, "key").prf(&case.bytes("input"));
+            assert_eq!(*output, case.bytes("output"), "{}", case.name());
+        }
+    }
+
+    #[test]
     fn a_key_has_its_enctypes_length() {
         for enctype in Enctype::all() {
             let wanted = enctype.key_length();

@@ -33,6 +33,11 @@ impl Case {
         &found.unwrap_or_else(|| panic!("no {name}")).1
     }
 
+    /// Whether the case has this field.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.0 == name)
+    }
+
     /// What the case is called in a failure.
     pub(crate) fn name(&self) -> &str {
         self.value("name")
