@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The store cannot be opened.
@@ -196,7 +197,7 @@ pub enum StoreError {
     Forked,
     /// The store had to be opened anew (after `fork`, or to grow), and was not.
     #[error(transparent)]
-    Open(#[from] Box<OpenError>),
+    Open(#[from] Arc<OpenError>),
 }
 
 /// No [`Claimed`](crate::Claimed): the request must be refused.
