@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn text_and_name_are_one_to_one() {
-        let cases: [(&str, &[&[u8]], &[u8]); 7] = [
+        type Case<'a> = (&'a str, &'a [&'a [u8]], &'a [u8]);
+        let cases: [Case; 7] = [
             ("alice@EXAMPLE.ORG", &[b"alice"], b"EXAMPLE.ORG"),
             (
                 "HTTP/web.example.org@R",

@@ -91,8 +91,6 @@ pub enum DerError {
         /// The identifier byte of the field.
         tag: u8,
     },
-    /// A SEQUENCE OF without elements where there must be one.
-    Empty,
     /// Containers within containers, deeper than any real one.
     TooDeep,
 }
@@ -120,7 +118,6 @@ impl fmt::Display for DerError {
             Self::UnknownField { of, tag } => {
                 write!(f, "{of} has no field of tag {tag:#04x} at this place")
             }
-            Self::Empty => f.write_str("a list without elements"),
             Self::TooDeep => f.write_str("containers too deep within each other"),
         }
     }
@@ -849,4 +846,202 @@ macro_rules! sequence {
             $( $crate::der::Field::put(&self.$field, $number, out); )+
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round<'a, T: Value<'a>>(value: &T) -> Vec<u8> {
+        let bytes = value.encode();
+        assert_eq!(bytes.len(), value.encoded_len());
+        bytes
+    }
+
+    #[test]
+    fn lengths_have_one_form() {
+        for length in [0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1_0000, 0x100_0000] {
+            let mut bytes = Vec::new();
+            header(OCTET_STRING, length, &mut bytes);
+            assert_eq!(bytes.len() + length, element_len(length), "{length}");
+            assert_eq!(
+                element(&bytes).err(),
+                (length > 0).then_some(DerError::Truncated)
+            );
+            bytes.resize(bytes.len() + length, 7);
+            assert_eq!(<&[u8]>::decode(&bytes).map(<[u8]>::len), Ok(length));
+        }
+        let cases: [(&[u8], DerError); 7] = [
+            (&[4, 0x80, 0, 0], DerError::IndefiniteLength),
+            (&[4, 0x81, 1, 9], DerError::LongLength),
+            (&[4, 0x82, 0, 0x80], DerError::LongLength),
+            (&[4, 0x84, 0xff, 0xff, 0xff, 0xff], DerError::Truncated),
+            (&[4, 0x85, 1, 0, 0, 0, 0], DerError::HugeLength),
+            (&[4, 0xff], DerError::HugeLength),
+            (&[4], DerError::Truncated),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(<&[u8]>::decode(bytes), Err(error), "{bytes:x?}");
+        }
+        assert_eq!(<&[u8]>::decode(&[]), Err(DerError::Truncated));
+        assert_eq!(<&[u8]>::decode(&[4, 0, 0]), Err(DerError::Trailing));
+    }
+
+    #[test]
+    fn integers_have_one_form() {
+        let values = [0, 1, 127, 128, 255, 256, 32_767, 32_768, i32::MAX];
+        for value in values.into_iter().flat_map(|value| [value, -value, !value]) {
+            let bytes = round(&value);
+            assert_eq!(i32::decode(&bytes), Ok(value), "{bytes:x?}");
+        }
+        assert_eq!(128.encode(), [2, 2, 0, 128]);
+        assert_eq!((-128).encode(), [2, 1, 128]);
+        let cases: [(&[u8], DerError); 6] = [
+            (&[2, 0], DerError::EmptyInteger),
+            (&[2, 2, 0, 1], DerError::LongInteger),
+            (&[2, 2, 0xff, 0x80], DerError::LongInteger),
+            (&[2, 5, 0, 0x80, 0, 0, 0], DerError::IntegerRange),
+            (
+                &[2, 5, 0xff, 0x7f, 0xff, 0xff, 0xff],
+                DerError::IntegerRange,
+            ),
+            (&[2, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0], DerError::IntegerRange),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(i32::decode(bytes), Err(error), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_read_with_and_without_sign() {
+        let unsigned = [2, 5, 0, 0xff, 0, 0, 0];
+        let signed = [2, 4, 0xff, 0, 0, 0];
+        let (a, b) = (
+            Word::decode(&unsigned).unwrap(),
+            Word::decode(&signed).unwrap(),
+        );
+        assert_eq!((a.bits(), b.bits(), a), (0xff00_0000, 0xff00_0000, b));
+        assert_eq!((round(&a), round(&b)), (unsigned.to_vec(), signed.to_vec()));
+        assert_eq!(round(&Word::from(0xff00_0000)), unsigned);
+        assert_eq!(
+            Word::decode(&[2, 5, 1, 0, 0, 0, 0]),
+            Err(DerError::IntegerRange)
+        );
+        assert_eq!(
+            Word::decode(&[2, 5, 0xff, 0x7f, 0xff, 0xff, 0xff]),
+            Err(DerError::IntegerRange)
+        );
+    }
+
+    #[test]
+    fn microseconds_stay_below_a_second() {
+        assert_eq!(
+            Microseconds::decode(&[2, 3, 0x0f, 0x42, 0x3f]).map(|m| m.get()),
+            Ok(999_999)
+        );
+        assert_eq!(
+            Microseconds::decode(&[2, 3, 0x0f, 0x42, 0x40]),
+            Err(DerError::IntegerRange)
+        );
+        assert_eq!(
+            Microseconds::decode(&[2, 1, 0xff]),
+            Err(DerError::IntegerRange)
+        );
+    }
+
+    #[test]
+    fn flags_are_32_bits_or_what_they_need() {
+        let flags = Flags::from_bits(0x4000_0010);
+        assert_eq!(round(&flags), [3, 5, 0, 0x40, 0, 0, 0x10]);
+        assert_eq!(Flags::decode(&[3, 5, 0, 0x40, 0, 0, 0x10]), Ok(flags));
+        assert_eq!(round(&Flags::NONE), [3, 5, 0, 0, 0, 0, 0]);
+        assert!(flags.contains(0x10) && !flags.contains(0x30));
+        assert_eq!(flags.with(0x20).without(0x4000_0010).bits(), 0x20);
+        let longer = [3, 6, 6, 0, 0, 0, 1, 0x40];
+        assert_eq!(
+            Flags::decode(&longer).map(|flags| round(&flags)),
+            Ok(longer.to_vec())
+        );
+        let refused: [(&[u8], DerError); 7] = [
+            (&[3, 0], DerError::UnusedBits),
+            (&[3, 1, 1], DerError::UnusedBits),
+            (&[3, 1, 0], DerError::FlagsLength),
+            (&[3, 5, 8, 0, 0, 0, 0], DerError::UnusedBits),
+            (&[3, 5, 1, 0, 0, 0, 1], DerError::UnusedBitSet),
+            (&[3, 6, 0, 0, 0, 0, 1, 0x40], DerError::FlagsLength),
+            (
+                &[3, 10, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+                DerError::FlagsLength,
+            ),
+        ];
+        for (bytes, error) in refused {
+            assert_eq!(Flags::decode(bytes), Err(error), "{bytes:x?}");
+        }
+    }
+
+    fn time(text: &[u8]) -> Result<i64, DerError> {
+        GeneralizedTime::decode_content(text).map(GeneralizedTime::seconds)
+    }
+
+    #[test]
+    fn times_are_moments_of_the_calendar() {
+        let known = [
+            (&b"19700101000000Z"[..], 0),
+            (b"19940610060317Z", 771_228_197),
+            (b"20000229120000Z", 951_825_600),
+            (b"20380119031408Z", 2_147_483_648),
+            (b"21060207062816Z", 4_294_967_296),
+            (b"00000101000000Z", YEAR_0),
+            (b"99991231235959Z", YEAR_10000 - 1),
+        ];
+        for (text, seconds) in known {
+            assert_eq!(time(text), Ok(seconds));
+            let mut out = Vec::new();
+            GeneralizedTime(seconds).encode_content(&mut out);
+            assert_eq!(out, text);
+        }
+        for day in (YEAR_0 / DAY)..(YEAR_10000 / DAY) {
+            let (year, month, day_of_month) = civil_of_days(day);
+            assert_eq!(days_of_civil(year, month, day_of_month), day);
+        }
+        let refused: [&[u8]; 13] = [
+            b"19700101000000",
+            b"19700101000000z",
+            b"19700101000000.0Z",
+            b"197001010000Z",
+            b"19700101000000+0000",
+            b"19700001000000Z",
+            b"19701301000000Z",
+            b"19700100000000Z",
+            b"19710229000000Z",
+            b"19000229000000Z",
+            b"19700101240000Z",
+            b"19700101000060Z",
+            b"1970010100000 Z",
+        ];
+        for text in refused {
+            assert_eq!(time(text), Err(DerError::Time), "{}", text.escape_ascii());
+        }
+        let late = GeneralizedTime::from(Timestamp::MAX);
+        assert_eq!(late.seconds(), YEAR_10000 - 1);
+    }
+
+    #[test]
+    fn a_list_holds_one_type() {
+        assert_eq!(
+            Vec::<i32>::decode(&[0x30, 6, 2, 1, 1, 2, 1, 2]),
+            Ok(vec![1, 2])
+        );
+        assert_eq!(
+            Vec::<i32>::decode(&[0x30, 3, 4, 1, 1]),
+            Err(DerError::Tag {
+                expected: 2,
+                found: 4
+            })
+        );
+        assert_eq!(
+            Vec::<i32>::decode(&[0x30, 2, 2, 1]),
+            Err(DerError::Truncated)
+        );
+    }
 }
