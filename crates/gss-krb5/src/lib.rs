@@ -1,1 +1,28 @@
-//! The Kerberos 5 mechanism of GSS-API (RFC 4121).
+//! The Kerberos 5 mechanism of GSS-API (RFC 4121, OID 1.2.840.113554.1.2.2).
+//!
+//! [`initiate`] and [`Acceptor`] run the handshake and end with a [`Context`], which wraps, unwraps, signs and verifies.
+//! A context's state can be [saved](gss_core::mechanism::SecurityContext::save) and read again by [`Krb5`], whose
+//! `Dormant` becomes a context for whoever took its one deposit.
+//!
+//! The exchange itself (RFC 4120 §3.2) is `krb5::exchange::ap`; what is here is what RFC 4121 adds: flags and channel
+//! bindings in the authenticator's checksum, the choice of keys and the tokens of each message. Left out so far: DCE style
+//! (a third leg), delegated credentials, and the older tokens of RFC 1964, which no enctype here uses.
+#![forbid(unsafe_code)]
+
+mod accept;
+mod checksum;
+mod context;
+mod error;
+mod frame;
+mod initiate;
+mod keys;
+mod receiver;
+mod sender;
+mod state;
+mod token;
+
+pub use accept::{AcceptOptions, Acceptor, AcceptorCred};
+pub use context::Context;
+pub use error::{Error, Local, Malformed, PeerMisbehaved};
+pub use initiate::{InitOptions, ServiceTicket, initiate};
+pub use state::Krb5;

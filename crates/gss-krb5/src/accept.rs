@@ -1,0 +1,320 @@
+//! The acceptor's side of the handshake: the checks of RFC 4120 §3.2.3 and RFC 4121 §4.1.1 in their order, the replay mark
+//! last, and nothing that the peer can see before it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gss_core::bindings::ChannelBindings;
+use gss_core::flags::Flags;
+use gss_core::host::Host;
+use gss_core::mechanism::{Facts, Failure, Handshake, Step};
+use gss_core::oid::Oid;
+use gss_core::sequence::SequenceWindow;
+use krb5::exchange::ap::{self, ApError, Authenticated, Checked, Policy};
+use krb5::formats::keytab::Keytab;
+use krb5::messages::{
+    ApReq, AuthorizationData, Const, KERB_AP_OPTIONS, KrbError, PrincipalName, Realm, Value,
+    ap_options, flatten,
+};
+use krb5::principal::Principal;
+use krb5_crypto::{Key, KeyUsage};
+use once::Claimed;
+use subtle::ConstantTimeEq;
+use wire::random::Random;
+use wire::time::Timestamp;
+
+use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT, NO_BINDINGS};
+use crate::context::{Context, Established, display};
+use crate::error::{Error, Local, Malformed, PeerMisbehaved};
+use crate::frame::HandshakeToken;
+use crate::initiate::first_number;
+use crate::keys::Keys;
+
+/// Whose keys an acceptor has: a snapshot of a keytab, which goes on as it was when the file changes.
+#[derive(Clone)]
+pub struct AcceptorCred {
+    /// The keys.
+    pub keytab: Arc<Keytab>,
+    /// The one principal whose keys are used; without it, any whose key opens the ticket.
+    pub principal: Option<Principal>,
+}
+
+/// What an acceptor asks for.
+#[derive(Clone)]
+pub struct AcceptOptions {
+    /// The channel. Without bindings, those of the peer are ignored (RFC 4121 §4.1.1.2).
+    pub bindings: Option<ChannelBindings>,
+    /// What the AP exchange accepts.
+    pub policy: Policy,
+    /// Where the context takes the confounders of its messages from, for as long as it lives.
+    pub random: Arc<dyn Random>,
+}
+
+impl AcceptOptions {
+    /// No bindings, and five minutes between the clocks.
+    pub fn new(random: Arc<dyn Random>) -> Self {
+        Self {
+            bindings: None,
+            policy: Policy {
+                clock_skew: Duration::from_secs(300),
+            },
+            random,
+        }
+    }
+}
+
+/// An acceptor that waits for the initiator's request.
+pub struct Acceptor {
+    cred: AcceptorCred,
+    options: AcceptOptions,
+}
+
+impl Acceptor {
+    /// Waits for a request to `cred`.
+    pub const fn new(cred: AcceptorCred, options: AcceptOptions) -> Self {
+        Self { cred, options }
+    }
+
+    fn accept(&self, request: &ApReq<'_>, host: &Host<'_>) -> Result<Accepted, Error> {
+        let (cred, options) = (&self.cred, &self.options);
+        let opened = ap::open(request, &cred.keytab, cred.principal.as_ref())?; // authentic
+        let checked = opened.check(&options.policy, host.now())?; // RFC 4120 §3.2.3
+        let bound = bind(checked, options.bindings.as_ref())?; // RFC 4121 §4.1.1
+        let seen = bound.claim(host)?; // nowhere before
+        Ok(bound.establish(seen, options, host.random)) // the first effect a peer can see
+    }
+
+    /// The KRB-ERROR token for `error`.
+    fn refusal(&self, error: &Error, request: Option<&ApReq<'_>>, now: Timestamp) -> Vec<u8> {
+        let (realm, sname) = match (request, &self.cred.principal) {
+            (Some(request), _) => (request.ticket.realm, request.ticket.sname.clone()),
+            (None, Some(principal)) => (Realm(principal.realm()), principal.into()),
+            (None, None) => (Realm(b""), nobody()),
+        };
+        let error = KrbError {
+            pvno: Const,
+            msg_type: Const,
+            ctime: None,
+            cusec: None,
+            stime: now.into(),
+            susec: now.into(),
+            error_code: error.krb_error_code(),
+            crealm: None,
+            cname: None,
+            realm,
+            sname,
+            e_text: None,
+            e_data: None,
+        };
+        HandshakeToken::KrbError(&error.encode()).to_token()
+    }
+}
+
+fn nobody() -> PrincipalName<'static> {
+    PrincipalName {
+        name_type: krb5::principal::NT_UNKNOWN,
+        name_string: vec![Realm(b"")],
+    }
+}
+
+impl Handshake for Acceptor {
+    /// A peer that waits for an answer gets a KRB-ERROR where there is no context: one that asked for mutual authentication, and
+    /// one whose request cannot be read. What is not in this mechanism's frame gets none.
+    fn step(self: Box<Self>, token: &[u8], host: &Host<'_>) -> Result<Step, Failure> {
+        let request = match read(token) {
+            Ok(request) => request,
+            Err(error) => {
+                let framed = !matches!(error, Error::Malformed(Malformed::Frame(_)));
+                let token = framed.then(|| self.refusal(&error, None, host.now()));
+                let error = error.into();
+                return Err(Failure { error, token });
+            }
+        };
+        match self.accept(&request, host) {
+            Ok(accepted) => Ok(Step::Done {
+                token: accepted.reply,
+                context: Box::new(accepted.context),
+            }),
+            Err(error) => {
+                let waits = request.ap_options.contains(ap_options::MUTUAL_REQUIRED);
+                let token = waits.then(|| self.refusal(&error, Some(&request), host.now()));
+                let error = error.into();
+                Err(Failure { error, token })
+            }
+        }
+    }
+}
+
+struct Accepted {
+    reply: Option<Vec<u8>>,
+    context: Context,
+}
+
+fn read(token: &[u8]) -> Result<ApReq<'_>, Error> {
+    match HandshakeToken::parse(token)? {
+        HandshakeToken::ApReq(message) => Ok(ap::read(message)?),
+        HandshakeToken::ApRep(_) | HandshakeToken::KrbError(_) => Err(ApError::MessageType.into()),
+    }
+}
+
+/// A request whose checksum was looked at, so that its flags are known and its channel is ours.
+struct Bound {
+    checked: Checked,
+    flags: Flags,
+}
+
+/// The checks of RFC 4121 §4.1.1.
+fn bind(checked: Checked, bindings: Option<&ChannelBindings>) -> Result<Bound, Error> {
+    let request = checked.request();
+    let flags = match &request.cksum {
+        // Handcrafted SMB clients send none; Windows takes it, with no flags.
+        None => Flags::NONE,
+        Some((GSS_CHECKSUM, checksum)) => {
+            let checksum = GssChecksum::parse(checksum)?;
+            if checksum.dce_style {
+                return Err(PeerMisbehaved::DceStyle.into());
+            }
+            checksum.flags | Flags::CHANNEL_BOUND.when(matches(&checksum, bindings)?)
+        }
+        Some((cksumtype, checksum)) => plain_checksum(request, *cksumtype, checksum)?,
+    };
+    let bound = flags.contains(Flags::CHANNEL_BOUND);
+    if bindings.is_some() && !bound && insists_on_bindings(request)? {
+        return Err(PeerMisbehaved::BindingsMissing.into());
+    }
+    Ok(Bound { checked, flags })
+}
+
+/// Whether the peer bound the context to our channel. A peer that gave no bindings is not refused for it.
+fn matches(checksum: &GssChecksum, bindings: Option<&ChannelBindings>) -> Result<bool, Error> {
+    if bindings.is_none() {
+        return Ok(false);
+    }
+    let ours = checksum::hash(bindings)?;
+    let same = bool::from(ours.ct_eq(&checksum.bindings));
+    if !same && checksum.bindings != NO_BINDINGS {
+        return Err(PeerMisbehaved::BindingsDiffer.into());
+    }
+    Ok(same)
+}
+
+/// Samba sends an ordinary checksum over nothing. Verifying it shows that the authenticator was not made for another
+/// protocol, where the checksum would be over something.
+fn plain_checksum(
+    request: &Authenticated,
+    cksumtype: i32,
+    checksum: &[u8],
+) -> Result<Flags, Error> {
+    let key = &request.session_key;
+    let usage = KeyUsage::AP_REQ_AUTHENTICATOR_CHECKSUM;
+    if key.enctype().checksum_type() != cksumtype {
+        return Err(PeerMisbehaved::Checksum.into());
+    }
+    (key.verify_checksum(usage, &[], checksum)).map_err(|_| PeerMisbehaved::Checksum)?;
+    Ok(Flags::REPLAY | Flags::SEQUENCE | Flags::MUTUAL.when(request.mutual))
+}
+
+/// Whether the peer sent `KERB_AP_OPTIONS_CBT`: it would have sent bindings had it known of a channel.
+fn insists_on_bindings(request: &Authenticated) -> Result<bool, Malformed> {
+    if request.authenticator_data.is_empty() {
+        return Ok(false);
+    }
+    let data = AuthorizationData::decode(&request.authenticator_data)
+        .and_then(|data| flatten(&data))
+        .map_err(|_| Malformed::ApOptions)?;
+    let mut options = data
+        .iter()
+        .filter(|element| element.ad_type == KERB_AP_OPTIONS);
+    let Some(option) = options.next() else {
+        return Ok(false);
+    };
+    let bits: [u8; 4] = option
+        .ad_data
+        .try_into()
+        .map_err(|_| Malformed::ApOptions)?;
+    if options.next().is_some() {
+        return Err(Malformed::ApOptions);
+    }
+    let insists = u32::from_le_bytes(KERB_AP_OPTIONS_CBT);
+    Ok(u32::from_le_bytes(bits) & insists != 0)
+}
+
+/// That a request was not seen before, or that nobody wants to know.
+enum Seen {
+    Once(Claimed),
+    Unasked,
+}
+
+impl Bound {
+    fn claim(&self, host: &Host<'_>) -> Result<Seen, Error> {
+        let Some(store) = host.replay else {
+            return Ok(Seen::Unasked);
+        };
+        let claimed = store.claim(self.checked.replay_mark(), self.checked.request().ctime);
+        Ok(Seen::Once(claimed.map_err(Local::Replay)?))
+    }
+
+    /// The context, and the AP-REP if the peer asked for one.
+    fn establish(self, seen: Seen, options: &AcceptOptions, random: &dyn Random) -> Accepted {
+        // The evidence is spent here: no context without it.
+        let (Seen::Once(Claimed { .. }) | Seen::Unasked) = seen;
+        let flags = self.flags | Flags::TRANS | Flags::PROT_READY;
+        let answer = flags
+            .contains(Flags::MUTUAL)
+            .then(|| Answer::new(&self.checked, random));
+        let request = self.checked.into_request();
+        let initiators_number = request.seq_number.unwrap_or(0);
+        let (reply, acceptor_subkey, next) = match answer {
+            Some(answer) => (Some(answer.token), Some(answer.subkey), answer.seq_number),
+            // Both directions start at the authenticator's number.
+            None => (None, None, initiators_number),
+        };
+        let established = Established {
+            facts: Facts {
+                mechanism: Oid::KRB5,
+                initiator: display(&request.client),
+                acceptor: display(&request.server),
+                flags,
+                locally_initiated: false,
+                expires: request.endtime + options.policy.clock_skew,
+            },
+            keys: Keys {
+                initiators: request.subkey.unwrap_or(request.session_key),
+                acceptor_subkey,
+            },
+            next: u64::from(next),
+            window: SequenceWindow::new(
+                u64::from(initiators_number),
+                flags.contains(Flags::REPLAY),
+                flags.contains(Flags::SEQUENCE),
+            ),
+            authorization_data: request.authorization_data,
+        };
+        Accepted {
+            reply,
+            context: established.open(Arc::clone(&options.random)),
+        }
+    }
+}
+
+/// What the acceptor proves itself with.
+struct Answer {
+    token: Vec<u8>,
+    subkey: Key,
+    seq_number: u32,
+}
+
+impl Answer {
+    fn new(checked: &Checked, random: &dyn Random) -> Self {
+        let request = checked.request();
+        let key = request.subkey.as_ref().unwrap_or(&request.session_key);
+        let subkey = key.enctype().random_key(random);
+        let seq_number = first_number(random);
+        let reply = checked.reply(Some(&subkey), Some(seq_number), random);
+        Self {
+            token: HandshakeToken::ApRep(&reply).to_token(),
+            subkey,
+            seq_number,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The authenticator's checksum of type 0x8003, which carries flags and channel bindings (RFC 4121 §4.1.1).
+
+use gss_core::bindings::ChannelBindings;
+use gss_core::flags::Flags;
+use md5::{Digest, Md5};
+use wire::read::Reader;
+
+use crate::error::{Local, Malformed};
+
+/// The checksum's type.
+pub(crate) const GSS_CHECKSUM: i32 = 0x8003;
+
+/// The bit of `KERB_AP_OPTIONS` by which a peer says that it binds contexts to channels.
+pub(crate) const KERB_AP_OPTIONS_CBT: [u8; 4] = 0x4000_u32.to_le_bytes();
+
+/// The length of `Bnd`.
+const HASH: usize = 16;
+/// `Lgth`, `Bnd` and `Flags`.
+const FIXED: usize = 4 + HASH + 4;
+/// The flags that RFC 4121 §4.1.1.1 defines, delegation aside: nothing is granted that was not delivered.
+const DEFINED: Flags = Flags::from_bits(
+    Flags::MUTUAL.bits()
+        | Flags::REPLAY.bits()
+        | Flags::SEQUENCE.bits()
+        | Flags::CONF.bits()
+        | Flags::INTEG.bits(),
+);
+/// `GSS_C_DCE_STYLE`, one of the vendor flags that RFC 4121 §4.1.1.1 reserves.
+const DCE_STYLE: Flags = Flags::from_bits(0x1000);
+
+/// `Bnd`: MD5 over the fields, integers and lengths in 32 little-endian bits, or zeroes without bindings
+/// (RFC 4121 §4.1.1.2).
+pub(crate) type BindingsHash = [u8; HASH];
+
+/// `Bnd` of a side that gave no bindings.
+pub(crate) const NO_BINDINGS: BindingsHash = [0; HASH];
+
+pub(crate) fn hash(bindings: Option<&ChannelBindings>) -> Result<BindingsHash, Local> {
+    let Some(bindings) = bindings else {
+        return Ok(NO_BINDINGS);
+    };
+    let mut hash = Md5::new();
+    hash.update(bindings.initiator_address_type.to_le_bytes());
+    put(&mut hash, &bindings.initiator_address)?;
+    hash.update(bindings.acceptor_address_type.to_le_bytes());
+    put(&mut hash, &bindings.acceptor_address)?;
+    put(&mut hash, &bindings.application_data)?;
+    Ok(hash.finalize().into())
+}
+
+fn put(hash: &mut Md5, bytes: &[u8]) -> Result<(), Local> {
+    let length = u32::try_from(bytes.len()).map_err(|_| Local::BindingsTooLong)?;
+    hash.update(length.to_le_bytes());
+    hash.update(bytes);
+    Ok(())
+}
+
+/// What the checksum says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GssChecksum {
+    pub(crate) bindings: BindingsHash,
+    /// Those of the flags that are known here; unknown ones are ignored (RFC 4121 §4.1.1.1).
+    pub(crate) flags: Flags,
+    /// The peer wants the third leg of DCE style.
+    pub(crate) dce_style: bool,
+}
+
+impl GssChecksum {
+    pub(crate) fn new(bindings: BindingsHash, flags: Flags) -> Self {
+        Self {
+            bindings,
+            flags: flags & DEFINED,
+            dce_style: false,
+        }
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; FIXED] {
+        let mut bytes = [0; FIXED];
+        bytes[..4].copy_from_slice(&(HASH as u32).to_le_bytes());
+        bytes[4..20].copy_from_slice(&self.bindings);
+        bytes[20..].copy_from_slice(&self.flags.bits().to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.len() < FIXED {
+            return Err(Malformed::ChecksumShort);
+        }
+        let mut reader = Reader::new(bytes);
+        let length = reader.u32_le().map_err(|_| Malformed::ChecksumShort)?;
+        if length as usize != HASH {
+            return Err(Malformed::BindingsLength);
+        }
+        let bindings = reader.array().map_err(|_| Malformed::ChecksumShort)?;
+        let flags = Flags::from_bits(reader.u32_le().map_err(|_| Malformed::ChecksumShort)?);
+        skip_delegation(&mut reader, flags)?;
+        skip_extensions(&mut reader)?;
+        Ok(Self {
+            bindings,
+            flags: flags & DEFINED,
+            dce_style: flags.contains(DCE_STYLE),
+        })
+    }
+}
+
+/// `DlgOpt`, `Dlgth` and `Deleg`. Nobody takes the delegated credentials so far, but what follows has to be found. As with
+/// MIT's library, a flag without the field is no delegation.
+fn skip_delegation(reader: &mut Reader<'_>, flags: Flags) -> Result<(), Malformed> {
+    const FOR_CREDS: u16 = 1;
+    if !flags.contains(Flags::DELEG) || reader.left() < 4 {
+        return Ok(());
+    }
+    let mut part = || {
+        let option = reader.u16_le()?;
+        let length = reader.u16_le()?;
+        reader.take(usize::from(length)).map(|_| option)
+    };
+    match part() {
+        Ok(FOR_CREDS) => Ok(()),
+        _ => Err(Malformed::ChecksumPart),
+    }
+}
+
+/// `Exts`: a type and a length of 32 big-endian bits each (RFC 6542 §3.1). None is known here, so all are ignored.
+fn skip_extensions(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    while !reader.is_empty() {
+        let mut extension = || {
+            reader.u32_be()?;
+            let length = reader.u32_be()?;
+            reader.take(length as usize)
+        };
+        extension().map_err(|_| Malformed::ChecksumPart)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bindings_hash_as_the_standard_writes_them() {
+        // Each integer and length in four little-endian bytes, zero ones too.
+        let bindings = ChannelBindings {
+            initiator_address_type: 2,
+            initiator_address: vec![127, 0, 0, 1],
+            acceptor_address_type: 0x0102_0304,
+            acceptor_address: Vec::new(),
+            application_data: b"tls-unique:x".to_vec(),
+        };
+        let bytes = [
+            &[2, 0, 0, 0, 4, 0, 0, 0, 127, 0, 0, 1][..],
+            &[4, 3, 2, 1, 0, 0, 0, 0, 12, 0, 0, 0],
+            b"tls-unique:x",
+        ]
+        .concat();
+        assert_eq!(hash(Some(&bindings)).unwrap(), *Md5::digest(bytes));
+        assert_eq!(hash(None).unwrap(), NO_BINDINGS);
+        let empty = ChannelBindings::default();
+        assert_eq!(hash(Some(&empty)).unwrap(), *Md5::digest([0; 20]));
+    }
+
+    fn whole(flags: u32, rest: &[u8]) -> Vec<u8> {
+        let hash = GssChecksum::new([7; 16], Flags::NONE).to_bytes();
+        [&hash[..20], &flags.to_le_bytes(), rest].concat()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let checksum = GssChecksum::new([7; 16], Flags::from_bits(u32::MAX));
+        assert_eq!(
+            checksum.flags.bits(),
+            0x3e,
+            "only what RFC 4121 defines is sent"
+        );
+        assert_eq!(GssChecksum::parse(&checksum.to_bytes()), Ok(checksum));
+        assert!(GssChecksum::parse(&whole(0x1000, &[])).unwrap().dce_style);
+    }
+
+    #[test]
+    fn each_part_is_found_by_its_length() {
+        let credentials = [&[1, 0, 3, 0][..], b"abc"].concat();
+        let extension = [&[0, 0, 0, 9, 0, 0, 0, 2][..], b"xy"].concat();
+        let both = [&credentials[..], &extension, &extension].concat();
+        for (flags, rest, result) in [
+            (1, &both[..], Ok(())),
+            (1, &credentials, Ok(())),
+            (1, &[], Ok(())),
+            (0, &extension, Ok(())),
+            (0, &credentials, Err(Malformed::ChecksumPart)),
+            (1, &[2, 0, 0, 0], Err(Malformed::ChecksumPart)),
+            (1, &[1, 0, 1, 0], Err(Malformed::ChecksumPart)),
+            (1, &[1, 0, 255, 255], Err(Malformed::ChecksumPart)),
+            (
+                0,
+                &[0, 0, 0, 9, 255, 255, 255, 255],
+                Err(Malformed::ChecksumPart),
+            ),
+            (0, &[0], Err(Malformed::ChecksumPart)),
+        ] {
+            let parsed = GssChecksum::parse(&whole(flags, rest));
+            assert_eq!(parsed.map(|_| ()), result, "{flags} {rest:x?}");
+        }
+    }
+
+    #[test]
+    fn no_cut_and_no_other_length_passes() {
+        let bytes = whole(2, &[]);
+        for cut in 0..bytes.len() {
+            assert_eq!(
+                GssChecksum::parse(&bytes[..cut]),
+                Err(Malformed::ChecksumShort)
+            );
+        }
+        for length in [0, 15, 17, u32::MAX] {
+            let other = [&length.to_le_bytes()[..], &bytes[4..]].concat();
+            assert_eq!(GssChecksum::parse(&other), Err(Malformed::BindingsLength));
+        }
+    }
+}

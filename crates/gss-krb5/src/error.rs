@@ -1,0 +1,246 @@
+//! Why a call of this mechanism failed, and the status and minor code that it becomes.
+
+use gss_core::error::{Error as GssError, Major, Supplementary};
+use gss_core::framing::FrameError;
+use krb5::exchange::ap::ApError;
+use krb5_crypto::CryptoError;
+use once::ClaimError;
+use wire::fields::FieldError;
+
+/// An error of this mechanism, sorted by whose fault it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A token or a saved state does not have its standard's shape.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Well formed, and forbidden here.
+    #[error(transparent)]
+    PeerMisbehaved(#[from] PeerMisbehaved),
+    /// A check of the AP exchange failed (RFC 4120 §3.2.3, §3.2.5).
+    #[error(transparent)]
+    Exchange(#[from] ApError),
+    /// The peer answered KRB-ERROR.
+    #[error("the peer refused with KRB-ERROR {code}: {text}")]
+    PeerRefused {
+        /// RFC 4120 §7.5.9.
+        code: i32,
+        /// What the peer says of it; nobody has authenticated it.
+        text: String,
+    },
+    /// This host lacks something.
+    #[error(transparent)]
+    Local(#[from] Local),
+}
+
+/// What is wrong with the shape of a token or of a saved state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The frame of a handshake's token (RFC 2743 §3.1).
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A token identifier that is not expected here.
+    #[error("the token is not of the kind expected here")]
+    TokenId,
+    /// The token ends too early.
+    #[error("the token is too short")]
+    Short,
+    /// The header's filler is not FF (RFC 4121 §4.2.6).
+    #[error("the token's filler is wrong")]
+    Filler,
+    /// EC exceeds the plaintext or is not the checksum's length (RFC 4121 §4.2.3).
+    #[error("the token's extra count does not fit")]
+    ExtraCount,
+    /// A MIC token says that it is sealed (RFC 4121 §4.2.2).
+    #[error("a MIC token cannot be sealed")]
+    SealedMic,
+    /// The authenticator's checksum has fewer than 24 octets (RFC 4121 §4.1.1).
+    #[error("the authenticator's checksum is too short")]
+    ChecksumShort,
+    /// The channel bindings in the authenticator's checksum do not have 16 octets.
+    #[error("the channel bindings in the authenticator's checksum have a wrong length")]
+    BindingsLength,
+    /// The delegation or an extension in the authenticator's checksum does not fit its length.
+    #[error("a part of the authenticator's checksum exceeds it")]
+    ChecksumPart,
+    /// KERB_AP_OPTIONS is not one number of 32 bits.
+    #[error("the authenticator's AP options are malformed")]
+    ApOptions,
+    /// A saved state is not a table of fields.
+    #[error("the saved state is malformed")]
+    State(#[from] FieldError),
+    /// A field of a saved state holds no value of its kind.
+    #[error("field {0} of the saved state holds no value of its kind")]
+    StateValue(u8),
+    /// A key of a saved state is no key.
+    #[error("a key of the saved state is not one")]
+    StateKey(#[from] CryptoError),
+}
+
+/// What the peer, or somebody on the way, must not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerMisbehaved {
+    /// The integrity check failed.
+    #[error("the token's integrity check failed")]
+    Integrity,
+    /// The decrypted copy of the header is not the header (RFC 4121 §4.2.4).
+    #[error("the token's header is not the one that was sealed")]
+    HeaderCopy,
+    /// The token is one that our own side sent.
+    #[error("the token was sent by this side")]
+    Reflected,
+    /// The token says that it is under an acceptor's subkey, and there is none.
+    #[error("the token names an acceptor's subkey, and none was asserted")]
+    NoAcceptorSubkey,
+    /// The channel bindings differ (RFC 4121 §4.1.1.2).
+    #[error("the channel bindings differ")]
+    BindingsDiffer,
+    /// The peer binds contexts to channels and did not bind this one.
+    #[error("the peer knows of channel bindings and sent none")]
+    BindingsMissing,
+    /// A checksum of another type than 0x8003 that is not one over empty data.
+    #[error("the authenticator's checksum is wrong")]
+    Checksum,
+    /// The peer wants DCE style, which has a third leg.
+    #[error("DCE style is not supported")]
+    DceStyle,
+}
+
+/// What is amiss on this host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Local {
+    /// The ticket has expired.
+    #[error("the ticket for {server} has expired")]
+    TicketExpired {
+        /// The ticket's server.
+        server: String,
+    },
+    /// The once-store would not take the authenticator's mark.
+    #[error("the replay check failed")]
+    Replay(#[source] ClaimError),
+    /// Channel bindings of more than 2^32 - 1 bytes (RFC 4121 §4.1.1.2).
+    #[error("the channel bindings are too long")]
+    BindingsTooLong,
+    /// A call panicked while it held this context.
+    #[error("an earlier call on this context did not end in order")]
+    Poisoned,
+}
+
+/// MIT's tables of minor codes: their com_err bases.
+mod minor {
+    /// `krb5`: RFC 4120 §7.5.9 counts from here.
+    pub(super) const KRB5: u32 = 0x96c7_3a00;
+    pub(super) const ASN1_PARSE_ERROR: u32 = 1_859_794_441;
+    const GGSS: u32 = 0x861b_6d00;
+    pub(super) const G_WRONG_MECH: u32 = GGSS + 11;
+    pub(super) const G_BAD_TOK_HEADER: u32 = GGSS + 12;
+    pub(super) const G_BAD_DIRECTION: u32 = GGSS + 13;
+    pub(super) const G_TOK_TRUNC: u32 = GGSS + 14;
+    pub(super) const G_WRONG_TOKID: u32 = GGSS + 16;
+    const K5G: u32 = 39_756_032;
+    pub(super) const KG_BAD_LENGTH: u32 = K5G + 6;
+    pub(super) const KG_CONTEXT: u32 = K5G + 8;
+}
+
+/// RFC 4120 §7.5.9.
+const KRB_ERR_GENERIC: i32 = 60;
+const KRB_AP_ERR_TKT_EXPIRED: i32 = 32;
+const KRB_AP_ERR_REPEAT: i32 = 34;
+const KRB_AP_ERR_SKEW: i32 = 37;
+const KRB_AP_ERR_MSG_TYPE: i32 = 40;
+const KRB_AP_ERR_INAPP_CKSUM: i32 = 50;
+
+impl Error {
+    /// The code of the KRB-ERROR that tells the peer (RFC 4120 §7.5.9).
+    pub fn krb_error_code(&self) -> i32 {
+        match self {
+            Self::Exchange(error) => error.krb_error_code(),
+            Self::PeerRefused { code, .. } => *code,
+            Self::Malformed(Malformed::TokenId | Malformed::ApOptions) => KRB_AP_ERR_MSG_TYPE,
+            Self::PeerMisbehaved(PeerMisbehaved::Checksum) => KRB_AP_ERR_INAPP_CKSUM,
+            Self::Local(Local::Replay(ClaimError::AlreadyClaimed)) => KRB_AP_ERR_REPEAT,
+            Self::Local(Local::Replay(ClaimError::TooOld)) => KRB_AP_ERR_SKEW,
+            Self::Local(Local::TicketExpired { .. }) => KRB_AP_ERR_TKT_EXPIRED,
+            Self::Malformed(_) | Self::PeerMisbehaved(_) | Self::Local(_) => KRB_ERR_GENERIC,
+        }
+    }
+
+    fn major(&self) -> Major {
+        match self {
+            Self::Malformed(Malformed::ChecksumShort) => Major::BadBindings,
+            Self::Malformed(
+                Malformed::BindingsLength | Malformed::ChecksumPart | Malformed::ApOptions,
+            ) => Major::Failure,
+            Self::Malformed(_) => Major::DefectiveToken,
+            Self::PeerMisbehaved(
+                PeerMisbehaved::BindingsDiffer | PeerMisbehaved::BindingsMissing,
+            )
+            | Self::Local(Local::BindingsTooLong) => Major::BadBindings,
+            Self::PeerMisbehaved(PeerMisbehaved::DceStyle) => Major::DefectiveToken,
+            Self::PeerMisbehaved(
+                PeerMisbehaved::Integrity
+                | PeerMisbehaved::HeaderCopy
+                | PeerMisbehaved::Reflected
+                | PeerMisbehaved::NoAcceptorSubkey
+                | PeerMisbehaved::Checksum,
+            ) => Major::BadMic,
+            Self::Local(Local::TicketExpired { .. }) => Major::CredentialsExpired,
+            Self::Exchange(_) | Self::PeerRefused { .. } => Major::Failure,
+            Self::Local(Local::Replay(_) | Local::Poisoned) => Major::Failure,
+        }
+    }
+
+    fn minor(&self) -> u32 {
+        match self {
+            Self::Exchange(error) if error.is_malformed() => minor::ASN1_PARSE_ERROR,
+            Self::Exchange(_) | Self::PeerRefused { .. } | Self::Local(_) => {
+                minor::KRB5.wrapping_add_signed(self.krb_error_code())
+            }
+            Self::Malformed(malformed) => match malformed {
+                Malformed::Frame(FrameError::Malformed) => minor::G_BAD_TOK_HEADER,
+                Malformed::Frame(FrameError::OtherMechanism) => minor::G_WRONG_MECH,
+                Malformed::TokenId => minor::G_WRONG_TOKID,
+                Malformed::Short => minor::G_TOK_TRUNC,
+                Malformed::Filler | Malformed::SealedMic => minor::G_BAD_TOK_HEADER,
+                Malformed::ExtraCount
+                | Malformed::ChecksumShort
+                | Malformed::BindingsLength
+                | Malformed::ChecksumPart => minor::KG_BAD_LENGTH,
+                Malformed::ApOptions => minor::KRB5.wrapping_add_signed(KRB_AP_ERR_MSG_TYPE),
+                Malformed::State(_) | Malformed::StateValue(_) | Malformed::StateKey(_) => {
+                    minor::KG_CONTEXT
+                }
+            },
+            Self::PeerMisbehaved(PeerMisbehaved::Reflected) => minor::G_BAD_DIRECTION,
+            Self::PeerMisbehaved(PeerMisbehaved::Checksum) => {
+                minor::KRB5.wrapping_add_signed(KRB_AP_ERR_INAPP_CKSUM)
+            }
+            Self::PeerMisbehaved(_) => 0,
+        }
+    }
+
+    /// A replayed handshake is an error and has its bit beside it (RFC 2744 §5.1).
+    fn supplementary(&self) -> Option<Supplementary> {
+        match self {
+            Self::Local(Local::Replay(ClaimError::AlreadyClaimed)) => {
+                Some(Supplementary::DuplicateToken)
+            }
+            Self::Local(Local::Replay(ClaimError::TooOld)) => Some(Supplementary::OldToken),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for GssError {
+    fn from(error: Error) -> Self {
+        let (major, minor, bit) = (error.major(), error.minor(), error.supplementary());
+        let error = Self::new(major, error).with_minor(minor);
+        match bit {
+            Some(bit) => error.with_supplementary(bit),
+            None => error,
+        }
+    }
+}

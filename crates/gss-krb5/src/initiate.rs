@@ -1,0 +1,278 @@
+//! The initiator's side of the handshake.
+
+use std::sync::Arc;
+
+use gss_core::bindings::ChannelBindings;
+use gss_core::error::Error as GssError;
+use gss_core::flags::Flags;
+use gss_core::host::Host;
+use gss_core::mechanism::{Facts, Failure, Handshake, Step};
+use gss_core::oid::Oid;
+use gss_core::sequence::SequenceWindow;
+use krb5::exchange::ap::{ApError, Awaited, Request};
+use krb5::formats::ccache::TimeOffset;
+use krb5::messages::{
+    AD_IF_RELEVANT, AuthorizationData, AuthorizationDataElement, Checksum, KERB_AP_OPTIONS,
+    KrbError, Value,
+};
+use krb5::principal::Principal;
+use krb5_crypto::Key;
+use wire::random::{self, Random};
+use wire::time::Timestamp;
+
+use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT};
+use crate::context::{Context, Established, display};
+use crate::error::{Error, Local, Malformed};
+use crate::frame::HandshakeToken;
+use crate::keys::Keys;
+
+/// A ticket for a service, with what its holder knows of it. Times are by the KDC's clock.
+#[derive(Clone)]
+pub struct ServiceTicket {
+    /// The client.
+    pub client: Principal,
+    /// The service that the KDC named.
+    pub server: Principal,
+    /// The ticket in DER.
+    pub ticket: Vec<u8>,
+    /// The session key.
+    pub key: Arc<Key>,
+    /// When the client proved its own key to the KDC.
+    pub authtime: Timestamp,
+    /// When the ticket ends.
+    pub endtime: Timestamp,
+    /// The ticket's flags (`krb5::messages::ticket_flags`).
+    pub flags: u32,
+    /// By how much the KDC's clock is ahead of ours.
+    pub time_offset: TimeOffset,
+}
+
+/// What an initiator wants.
+#[derive(Clone)]
+pub struct InitOptions {
+    /// The flags asked for. Integrity, confidentiality and transfer are granted unasked; `CHANNEL_BOUND` asks the acceptor to
+    /// insist on bindings if it has any.
+    pub flags: Flags,
+    /// The channel.
+    pub bindings: Option<ChannelBindings>,
+    /// Where the context takes the confounders of its messages from, for as long as it lives.
+    pub random: Arc<dyn Random>,
+}
+
+impl InitOptions {
+    /// No flags and no bindings.
+    pub fn new(random: Arc<dyn Random>) -> Self {
+        Self {
+            flags: Flags::NONE,
+            bindings: None,
+            random,
+        }
+    }
+}
+
+/// Begins a context with `target`, the service's name as it was asked for and will be displayed.
+///
+/// Without mutual authentication the context is established at once.
+pub fn initiate(
+    ticket: &ServiceTicket,
+    target: &Principal,
+    options: &InitOptions,
+    host: &Host<'_>,
+) -> Result<Step, Failure> {
+    let begun = begin(ticket, target, options, host).map_err(GssError::from)?;
+    Ok(begun)
+}
+
+fn begin(
+    ticket: &ServiceTicket,
+    target: &Principal,
+    options: &InitOptions,
+    host: &Host<'_>,
+) -> Result<Step, Error> {
+    let ctime = shifted(host.now(), micros(ticket.time_offset));
+    if ctime > ticket.endtime {
+        let server = ticket.server.to_string();
+        return Err(Local::TicketExpired { server }.into());
+    }
+    let flags = granted(options.flags);
+    let subkey = ticket.key.enctype().random_key(host.random);
+    let seq_number = first_number(host.random);
+    let request = request(
+        ticket,
+        options,
+        flags,
+        ctime,
+        &subkey,
+        seq_number,
+        host.random,
+    )?;
+    let token = HandshakeToken::ApReq(&request).to_token();
+    let pending = Pending {
+        facts: Facts {
+            mechanism: Oid::KRB5,
+            initiator: display(&ticket.client),
+            acceptor: display(target),
+            flags,
+            locally_initiated: true,
+            expires: shifted(ticket.endtime, micros(ticket.time_offset).saturating_neg()),
+        },
+        subkey,
+        seq_number,
+        random: Arc::clone(&options.random),
+    };
+    if !flags.contains(Flags::MUTUAL) {
+        return Ok(Step::Done {
+            token: Some(token),
+            context: Box::new(pending.alone()),
+        });
+    }
+    let awaited = Awaited {
+        session_key: Arc::clone(&ticket.key),
+        ctime,
+    };
+    Ok(Step::Continue {
+        token,
+        next: Box::new(ExpectApRep { awaited, pending }),
+    })
+}
+
+/// The AP-REQ with the checksum of RFC 4121 §4.1.1.
+fn request(
+    ticket: &ServiceTicket,
+    options: &InitOptions,
+    flags: Flags,
+    ctime: Timestamp,
+    subkey: &Key,
+    seq_number: u32,
+    random: &dyn Random,
+) -> Result<Vec<u8>, Error> {
+    let bindings = checksum::hash(options.bindings.as_ref())?;
+    let gss_checksum = GssChecksum::new(bindings, flags).to_bytes();
+    let insist = options.flags.contains(Flags::CHANNEL_BOUND);
+    let ap_options = insist.then(insist_on_bindings);
+    let request = Request {
+        client: &ticket.client,
+        ticket: &ticket.ticket,
+        session_key: &ticket.key,
+        mutual: flags.contains(Flags::MUTUAL),
+        ctime,
+        cksum: Some(Checksum {
+            cksumtype: GSS_CHECKSUM,
+            checksum: &gss_checksum,
+        }),
+        subkey: Some(subkey),
+        seq_number: Some(seq_number),
+        authorization_data: ap_options.as_deref().map(|relevant| {
+            vec![AuthorizationDataElement {
+                ad_type: AD_IF_RELEVANT,
+                ad_data: relevant,
+            }]
+        }),
+    };
+    Ok(request.encode(random)?)
+}
+
+/// `KERB_AP_OPTIONS_CBT`, as it stands within AD-IF-RELEVANT.
+fn insist_on_bindings() -> Vec<u8> {
+    let options: AuthorizationData<'_> = vec![AuthorizationDataElement {
+        ad_type: KERB_AP_OPTIONS,
+        ad_data: &KERB_AP_OPTIONS_CBT,
+    }];
+    options.encode()
+}
+
+/// What is granted of what is asked for, as MIT's library does it. `CHANNEL_BOUND` is the acceptor's to say.
+fn granted(asked: Flags) -> Flags {
+    let optional = Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE;
+    asked & optional | Flags::CONF | Flags::INTEG | Flags::TRANS | Flags::PROT_READY
+}
+
+/// Where sequence numbers start. Peers that read them as signed are spared the upper bits (RFC 4120 §5.5.1).
+pub(crate) fn first_number(random: &dyn Random) -> u32 {
+    u32::from_be_bytes(random::array(random)) & 0x3fff_ffff
+}
+
+/// The initiator's half of a context.
+struct Pending {
+    facts: Facts,
+    subkey: Key,
+    seq_number: u32,
+    random: Arc<dyn Random>,
+}
+
+impl Pending {
+    /// Without mutual authentication both directions start at the authenticator's number.
+    fn alone(self) -> Context {
+        let number = self.seq_number;
+        self.with(None, number)
+    }
+
+    fn with(self, acceptor_subkey: Option<Key>, acceptor_number: u32) -> Context {
+        let flags = self.facts.flags;
+        Established {
+            window: SequenceWindow::new(
+                u64::from(acceptor_number),
+                flags.contains(Flags::REPLAY),
+                flags.contains(Flags::SEQUENCE),
+            ),
+            facts: self.facts,
+            keys: Keys {
+                initiators: self.subkey,
+                acceptor_subkey,
+            },
+            next: u64::from(self.seq_number),
+            authorization_data: Vec::new(),
+        }
+        .open(self.random)
+    }
+}
+
+/// An initiator that has sent its request and asked for mutual authentication.
+struct ExpectApRep {
+    awaited: Awaited,
+    pending: Pending,
+}
+
+impl Handshake for ExpectApRep {
+    fn step(self: Box<Self>, token: &[u8], _: &Host<'_>) -> Result<Step, Failure> {
+        let context = self.finish(token).map_err(GssError::from)?;
+        Ok(Step::Done {
+            token: None,
+            context: Box::new(context),
+        })
+    }
+}
+
+impl ExpectApRep {
+    fn finish(self, token: &[u8]) -> Result<Context, Error> {
+        let reply = match HandshakeToken::parse(token)? {
+            HandshakeToken::ApRep(reply) => self.awaited.verify(reply)?,
+            HandshakeToken::KrbError(error) => return Err(refused(error)),
+            HandshakeToken::ApReq(_) => return Err(Malformed::TokenId.into()),
+        };
+        Ok(self
+            .pending
+            .with(reply.subkey, reply.seq_number.unwrap_or(0)))
+    }
+}
+
+/// What the peer's KRB-ERROR says. Nobody has authenticated it, but without a reply there is no context either way.
+fn refused(error: &[u8]) -> Error {
+    match KrbError::decode(error) {
+        Ok(error) => Error::PeerRefused {
+            code: error.error_code,
+            text: error.e_text.map_or_else(String::new, |text| {
+                String::from_utf8_lossy(text.0).into_owned()
+            }),
+        },
+        Err(cause) => ApError::from(cause).into(),
+    }
+}
+
+fn micros(offset: TimeOffset) -> i64 {
+    i64::from(offset.seconds) * 1_000_000 + i64::from(offset.micros)
+}
+
+fn shifted(time: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(time.micros().saturating_add(micros))
+}

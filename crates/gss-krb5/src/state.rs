@@ -1,0 +1,198 @@
+//! A context's state as one table of fields: written, read, and woken by whoever took its deposit.
+
+use std::sync::Arc;
+
+use gss_core::error::Error as GssError;
+use gss_core::flags::Flags;
+use gss_core::mechanism::{Dormant, Facts, Restore, SecurityContext};
+use gss_core::name::Name;
+use gss_core::oid::Oid;
+use gss_core::sequence::SequenceWindow;
+use krb5_crypto::{Enctype, Key};
+use once::Taken;
+use wire::fields::{FieldReader, FieldWriter};
+use wire::random::Random;
+use wire::time::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::context::Established;
+use crate::error::{Error, Malformed};
+use crate::keys::Keys;
+
+const VERSION: u8 = 1;
+
+const FLAGS: u8 = 1;
+const LOCALLY_INITIATED: u8 = 2;
+const INITIATOR: u8 = 3;
+const ACCEPTOR: u8 = 4;
+const EXPIRES: u8 = 5;
+const INITIATORS_KEY: u8 = 6;
+const INITIATORS_ENCTYPE: u8 = 7;
+/// This field and the next are there if the acceptor asserted a subkey.
+const ACCEPTOR_SUBKEY: u8 = 8;
+const ACCEPTOR_ENCTYPE: u8 = 9;
+const NEXT_SENT: u8 = 10;
+const WINDOW_FIRST: u8 = 11;
+const WINDOW_NEXT: u8 = 12;
+const WINDOW_SEEN: u8 = 13;
+/// Here if there is any.
+const AUTHORIZATION_DATA: u8 = 14;
+
+/// What travels.
+pub(crate) struct State<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) keys: &'a Keys,
+    pub(crate) next: u64,
+    pub(crate) window: &'a SequenceWindow,
+    pub(crate) authorization_data: &'a [u8],
+}
+
+/// Writes a state into a vector that never grows, because one that does leaves key bytes behind.
+pub(crate) fn write(state: &State<'_>) -> Zeroizing<Vec<u8>> {
+    let facts = state.facts;
+    let mut out = Zeroizing::new(Vec::with_capacity(capacity(state)));
+    let room = out.capacity();
+    let mut fields = FieldWriter::new(&mut out, VERSION);
+    fields
+        .number(FLAGS, u64::from(facts.flags.bits()))
+        .number(LOCALLY_INITIATED, u64::from(facts.locally_initiated))
+        .bytes(INITIATOR, facts.initiator.text())
+        .bytes(ACCEPTOR, facts.acceptor.text())
+        .number(EXPIRES, facts.expires.micros().cast_unsigned());
+    let mut key = |key: &Key, number: u8, enctype: u8| {
+        // A context travels with its keys, or it could protect nothing: the state is sealed before it leaves.
+        fields
+            .bytes(number, key.expose())
+            .number(enctype, u64::from(key.enctype().number().cast_unsigned()));
+    };
+    key(&state.keys.initiators, INITIATORS_KEY, INITIATORS_ENCTYPE);
+    if let Some(subkey) = &state.keys.acceptor_subkey {
+        key(subkey, ACCEPTOR_SUBKEY, ACCEPTOR_ENCTYPE);
+    }
+    let [first, next, seen] = state.window.save();
+    fields
+        .number(NEXT_SENT, state.next)
+        .number(WINDOW_FIRST, first)
+        .number(WINDOW_NEXT, next)
+        .number(WINDOW_SEEN, seen);
+    if !state.authorization_data.is_empty() {
+        fields.bytes(AUTHORIZATION_DATA, state.authorization_data);
+    }
+    debug_assert_eq!(out.capacity(), room, "the state grew");
+    out
+}
+
+/// At least what [`write`] needs: a field has a number and at most four bytes of length, a number at most eight of value.
+fn capacity(state: &State<'_>) -> usize {
+    const FIELDS: usize = AUTHORIZATION_DATA as usize;
+    let key = |key: &Key| key.enctype().key_length();
+    1 + FIELDS * (1 + 4 + 8)
+        + state.facts.initiator.text().len()
+        + state.facts.acceptor.text().len()
+        + key(&state.keys.initiators)
+        + state.keys.acceptor_subkey.as_ref().map_or(0, key)
+        + state.authorization_data.len()
+}
+
+fn read(state: &[u8]) -> Result<Established, Malformed> {
+    let mut fields = FieldReader::new(state, VERSION)?;
+    let flags = Flags::from_bits(narrow(&mut fields, FLAGS)?);
+    let locally_initiated = match fields.number(LOCALLY_INITIATED)? {
+        0 => false,
+        1 => true,
+        _ => return Err(Malformed::StateValue(LOCALLY_INITIATED)),
+    };
+    let facts = Facts {
+        mechanism: Oid::KRB5,
+        flags,
+        locally_initiated,
+        initiator: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(INITIATOR)?),
+        acceptor: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(ACCEPTOR)?),
+        expires: Timestamp::from_micros(fields.number(EXPIRES)?.cast_signed()),
+    };
+    let keys = Keys {
+        initiators: key(
+            fields.bytes(INITIATORS_KEY)?,
+            &mut fields,
+            INITIATORS_ENCTYPE,
+        )?,
+        acceptor_subkey: (fields.optional(ACCEPTOR_SUBKEY)?)
+            .map(|bytes| key(bytes, &mut fields, ACCEPTOR_ENCTYPE))
+            .transpose()?,
+    };
+    let next = fields.number(NEXT_SENT)?;
+    let window = [
+        fields.number(WINDOW_FIRST)?,
+        fields.number(WINDOW_NEXT)?,
+        fields.number(WINDOW_SEEN)?,
+    ];
+    let authorization_data = match fields.optional(AUTHORIZATION_DATA)? {
+        Some([]) => return Err(Malformed::StateValue(AUTHORIZATION_DATA)),
+        Some(bytes) => bytes.to_vec(),
+        None => Vec::new(),
+    };
+    fields.finish()?;
+    Ok(Established {
+        window: SequenceWindow::restore(
+            window,
+            flags.contains(Flags::REPLAY),
+            flags.contains(Flags::SEQUENCE),
+        ),
+        facts,
+        keys,
+        next,
+        authorization_data,
+    })
+}
+
+fn narrow(fields: &mut FieldReader<'_>, number: u8) -> Result<u32, Malformed> {
+    u32::try_from(fields.number(number)?).map_err(|_| Malformed::StateValue(number))
+}
+
+fn key(bytes: &[u8], fields: &mut FieldReader<'_>, enctype: u8) -> Result<Key, Malformed> {
+    let number = narrow(fields, enctype)?.cast_signed();
+    let known = Enctype::from_number(number).ok_or(Malformed::StateValue(enctype))?;
+    Ok(Key::new(known, bytes)?)
+}
+
+/// The mechanism as a reader of saved states.
+pub struct Krb5 {
+    random: Arc<dyn Random>,
+}
+
+impl Krb5 {
+    /// `random` is where the contexts that wake take the confounders of their messages from.
+    pub const fn new(random: Arc<dyn Random>) -> Self {
+        Self { random }
+    }
+}
+
+impl Restore for Krb5 {
+    fn oid(&self) -> Oid {
+        Oid::KRB5
+    }
+
+    fn restore(&self, state: &[u8]) -> Result<Box<dyn Dormant>, GssError> {
+        let established = read(state).map_err(Error::from)?;
+        Ok(Box::new(Asleep {
+            established,
+            random: Arc::clone(&self.random),
+        }))
+    }
+}
+
+/// A context that nobody may use before its deposit is taken.
+struct Asleep {
+    established: Established,
+    random: Arc<dyn Random>,
+}
+
+impl Dormant for Asleep {
+    fn facts(&self) -> &Facts {
+        &self.established.facts
+    }
+
+    fn wake(self: Box<Self>, _: Taken) -> Box<dyn SecurityContext> {
+        Box::new(self.established.open(self.random))
+    }
+}

@@ -1,1 +1,0 @@
-//! The AP exchange (RFC 4120 §3.2).

@@ -1,0 +1,284 @@
+//! The service's side, in the order of RFC 4120 §3.2.3: each step gives the value that the next one needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use krb5_crypto::{Key, KeyUsage};
+use once::MarkTag;
+use wire::random::Random;
+use wire::time::Timestamp;
+use zeroize::Zeroizing;
+
+use super::error::ApError;
+use super::key;
+use crate::formats::keytab::Keytab;
+use crate::messages::{
+    ApRep, ApReq, Authenticator, Const, EncApRepPart, EncTicketPart, EncryptedData, EncryptionKey,
+    KerberosTime, Microseconds, Ticket, Value, Word, ap_options, encrypt, ticket_flags,
+};
+use crate::principal::Principal;
+
+/// What a service accepts.
+#[derive(Clone)]
+pub struct Policy {
+    /// How far the client's clock may be from ours.
+    pub clock_skew: Duration,
+}
+
+/// What ticket and authenticator say, both of them decrypted with the keys they have to be under.
+pub struct Authenticated {
+    /// The client, as the ticket names it.
+    pub client: Principal,
+    /// The service, as the ticket names it.
+    pub server: Principal,
+    /// The ticket's flags (`messages::ticket_flags`).
+    pub flags: u32,
+    /// The ticket's session key.
+    pub session_key: Key,
+    /// When the client proved its own key to the KDC.
+    pub authtime: Timestamp,
+    /// When the ticket begins.
+    pub starttime: Timestamp,
+    /// When the ticket ends.
+    pub endtime: Timestamp,
+    /// The ticket's authorization data in DER, empty if it has none.
+    pub authorization_data: Vec<u8>,
+    /// Whether the client asks for a reply.
+    pub mutual: bool,
+    /// The authenticator's time, with its microseconds.
+    pub ctime: Timestamp,
+    /// The type and value of the authenticator's checksum.
+    pub cksum: Option<(i32, Vec<u8>)>,
+    /// The client's subkey.
+    pub subkey: Option<Key>,
+    /// Where the client's sequence numbers start.
+    pub seq_number: Option<u32>,
+    /// The authenticator's authorization data in DER, empty if it has none.
+    pub authenticator_data: Vec<u8>,
+}
+
+/// A request whose ticket and authenticator were opened, and nothing more.
+pub struct Opened {
+    request: Authenticated,
+    authenticator_client: Principal,
+    transited: (i32, Vec<u8>),
+    mark: MarkTag,
+}
+
+/// A request that has passed every check of RFC 4120 §3.2.3 but the one against replays.
+pub struct Checked {
+    request: Authenticated,
+    mark: MarkTag,
+}
+
+/// Reads an AP-REQ.
+pub fn read(message: &[u8]) -> Result<ApReq<'_>, ApError> {
+    Ok(ApReq::decode(message)?)
+}
+
+/// Opens the ticket with a key of `keytab`, and the authenticator with the session key in the ticket.
+///
+/// The key has to be one of `server` if that is given, and then may open a ticket under another of its names. Otherwise
+/// the keys of the ticket's own server are tried, and then every other key of its enctype.
+pub fn open(
+    request: &ApReq<'_>,
+    keytab: &Keytab,
+    server: Option<&Principal>,
+) -> Result<Opened, ApError> {
+    if request.ap_options.contains(ap_options::USE_SESSION_KEY) {
+        return Err(ApError::UserToUser);
+    }
+    let (plaintext, server_key) = open_ticket(&request.ticket, keytab, server)?;
+    let ticket = EncTicketPart::decode(&plaintext)?;
+    let session_key = key(&ticket.key)?;
+    let plaintext = (request.authenticator)
+        .decrypt_as(&session_key, KeyUsage::AP_REQ_AUTHENTICATOR)
+        .map_err(|_| ApError::AuthenticatorIntegrity)?;
+    let authenticator = Authenticator::decode(&plaintext)?;
+    let ctime = moment(authenticator.ctime, authenticator.cusec);
+    let client = ticket.cname.in_realm(ticket.crealm);
+    Ok(Opened {
+        mark: replay_mark(&server_key, &client, ctime, request.authenticator.cipher),
+        authenticator_client: authenticator.cname.in_realm(authenticator.crealm),
+        transited: (ticket.transited.tr_type, ticket.transited.contents.to_vec()),
+        request: Authenticated {
+            client,
+            server: request.ticket.sname.in_realm(request.ticket.realm),
+            flags: ticket.flags.bits(),
+            session_key,
+            authtime: ticket.authtime.into(),
+            starttime: ticket.starttime.unwrap_or(ticket.authtime).into(),
+            endtime: ticket.endtime.into(),
+            authorization_data: der_or_nothing(ticket.authorization_data),
+            mutual: request.ap_options.contains(ap_options::MUTUAL_REQUIRED),
+            ctime,
+            cksum: (authenticator.cksum).map(|cksum| (cksum.cksumtype, cksum.checksum.to_vec())),
+            subkey: authenticator.subkey.as_ref().map(key).transpose()?,
+            seq_number: authenticator.seq_number.map(Word::bits),
+            authenticator_data: der_or_nothing(authenticator.authorization_data),
+        },
+    })
+}
+
+impl Opened {
+    /// The checks that follow decryption, in the standard's order. Addresses in the ticket are not looked at: a service
+    /// behind GSS-API does not know its client's, and MIT's library passes them over then as well.
+    pub fn check(self, policy: &Policy, now: Timestamp) -> Result<Checked, ApError> {
+        let Self {
+            request,
+            authenticator_client,
+            transited,
+            mark,
+        } = self;
+        if authenticator_client != request.client {
+            return Err(ApError::ClientMismatch {
+                authenticator: authenticator_client,
+                ticket: request.client,
+            });
+        }
+        check_skew(&request, policy, now)?;
+        check_times(&request, policy, now)?;
+        check_transited(&request, &transited, policy)?;
+        Ok(Checked { request, mark })
+    }
+}
+
+fn check_skew(request: &Authenticated, policy: &Policy, now: Timestamp) -> Result<(), ApError> {
+    let apart = request.ctime.abs_diff(now);
+    if apart > policy.clock_skew {
+        return Err(ApError::Skew {
+            apart,
+            allowed: policy.clock_skew,
+        });
+    }
+    Ok(())
+}
+
+fn check_times(request: &Authenticated, policy: &Policy, now: Timestamp) -> Result<(), ApError> {
+    if request.starttime > now + policy.clock_skew {
+        return Err(ApError::NotYetValid {
+            starttime: request.starttime,
+        });
+    }
+    if request.flags & ticket_flags::INVALID != 0 {
+        return Err(ApError::Invalid);
+    }
+    if now > request.endtime + policy.clock_skew {
+        return Err(ApError::Expired {
+            endtime: request.endtime,
+        });
+    }
+    Ok(())
+}
+
+fn check_transited(
+    request: &Authenticated,
+    (tr_type, contents): &(i32, Vec<u8>),
+    policy: &Policy,
+) -> Result<(), ApError> {
+    let _ = (request, tr_type, contents, policy);
+    Ok(())
+}
+
+impl Checked {
+    /// The mark by which this request is known again: server key, client, time, and the authenticator's ciphertext
+    /// by its checksum, so that two requests which a client made in the same microsecond are not taken for one.
+    pub const fn replay_mark(&self) -> &MarkTag {
+        &self.mark
+    }
+
+    /// What the request says.
+    pub const fn request(&self) -> &Authenticated {
+        &self.request
+    }
+
+    /// What the request says, to be taken apart.
+    pub fn into_request(self) -> Authenticated {
+        self.request
+    }
+
+    /// The AP-REP (RFC 4120 §3.2.4).
+    pub fn reply(
+        &self,
+        subkey: Option<&Key>,
+        seq_number: Option<u32>,
+        random: &dyn Random,
+    ) -> Vec<u8> {
+        let part = EncApRepPart {
+            ctime: self.request.ctime.into(),
+            cusec: self.request.ctime.into(),
+            subkey: subkey.map(EncryptionKey::from),
+            seq_number: seq_number.map(Word::from),
+        };
+        let cipher = encrypt(&part, &self.request.session_key, random);
+        ApRep {
+            pvno: Const,
+            msg_type: Const,
+            enc_part: EncryptedData::new(&self.request.session_key, None, &cipher),
+        }
+        .encode()
+    }
+}
+
+/// The ticket's plaintext and the key that it was under.
+fn open_ticket(
+    ticket: &Ticket<'_>,
+    keytab: &Keytab,
+    server: Option<&Principal>,
+) -> Result<(Zeroizing<Vec<u8>>, Arc<Key>), ApError> {
+    let named = ticket.sname.in_realm(ticket.realm);
+    let wanted = server.unwrap_or(&named);
+    let (etype, kvno) = (ticket.enc_part.etype, ticket.enc_part.kvno.map(Word::bits));
+    let own = keytab.candidates(wanted, etype, kvno);
+    let any = (keytab.entries.iter())
+        .filter(|entry| server.is_none() && entry.key.enctype().number() == etype);
+    for entry in own.chain(any) {
+        if let Ok(plaintext) = ticket.enc_part.decrypt::<EncTicketPart<'_>>(&entry.key) {
+            return Ok((plaintext, Arc::clone(&entry.key)));
+        }
+    }
+    Err(why_closed(keytab, wanted, etype, kvno))
+}
+
+/// Why no key opened a ticket: there is none, none of its version, or the ticket is at fault.
+fn why_closed(keytab: &Keytab, server: &Principal, etype: i32, kvno: Option<u32>) -> ApError {
+    let server = server.clone();
+    if keytab.candidates(&server, etype, kvno).next().is_some() {
+        return ApError::TicketIntegrity;
+    }
+    let versions = keytab
+        .candidates(&server, etype, None)
+        .map(|entry| entry.kvno);
+    match (kvno, versions.max()) {
+        (Some(kvno), Some(newest)) => ApError::BadKeyVersion {
+            server,
+            etype,
+            kvno,
+            newest,
+        },
+        _ => ApError::NoKey { server, etype },
+    }
+}
+
+fn replay_mark(server: &Key, client: &Principal, ctime: Timestamp, cipher: &[u8]) -> MarkTag {
+    // The key itself never reaches the store, not even through a hash that could be guessed at.
+    let server = server.prf(b"replay mark");
+    // Enctypes end a ciphertext with its checksum (RFC 3961 §5.3, RFC 8009 §5).
+    let checksum = cipher.last_chunk::<12>().map_or(cipher, |last| last);
+    MarkTag::of(&[
+        &server,
+        client.realm(),
+        &client.name_to_bytes(),
+        &ctime.seconds().to_be_bytes(),
+        &ctime.subsec_micros().to_be_bytes(),
+        checksum,
+    ])
+}
+
+fn moment(seconds: KerberosTime, micros: Microseconds) -> Timestamp {
+    Timestamp::from(seconds) + Duration::from_micros(micros.get().into())
+}
+
+fn der_or_nothing<'a, T: Value<'a>>(value: Option<T>) -> Vec<u8> {
+    value.map_or_else(Vec::new, |value| value.encode())
+}
