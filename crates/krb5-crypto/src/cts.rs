@@ -10,6 +10,7 @@ use aes::cipher::{
     Array, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt,
     BlockSizeUser,
 };
+use zeroize::Zeroize;
 
 /// Bytes in a cipher block.
 pub(crate) const BLOCK: usize = 16;
@@ -137,6 +138,8 @@ fn decrypt_last<A: BlockCipherDecrypt<BlockSize = U16>>(
     for (byte, mixed) in last.iter_mut().zip(&mixed) {
         *byte ^= mixed;
     }
+    // With the ciphertext, which is no secret, it would give the last block's plaintext.
+    mixed.zeroize();
 }
 
 /// CBC over at most [`AT_ONCE`] blocks: the copy that stays on the stack is ciphertext.

@@ -3,24 +3,36 @@
 /// Stretches or shrinks `input`, which is not empty, to `N` bytes to which each of its bits contributes.
 ///
 /// `input` is repeated, each time rotated right by 13 more bits, until its length is a multiple of `N`; the pieces of
-/// `N` bytes are added in ones' complement. Here byte `i` of that long string goes straight to its column of the sum.
+/// `N` bytes are added in ones' complement. Here each byte of that long string goes straight to its column of the sum.
 pub(crate) fn n_fold<const N: usize>(input: &[u8]) -> [u8; N] {
+    let bits = input.len() * 8;
     let mut columns = [0_u32; N];
-    for i in 0..least_common_multiple(N, input.len()) {
-        columns[i % N] += u32::from(rotated_byte(input, i));
+    let (mut column, mut start) = (0, 0);
+    for _ in 0..least_common_multiple(N, input.len()) / input.len() {
+        for _ in 0..input.len() {
+            columns[column] += u32::from(byte_at(input, start));
+            column = step(column, 1, N);
+            start = step(start, 8, bits);
+        }
+        start = step(start, bits - 13 % bits, bits);
     }
     while carry_around(&mut columns) {}
     columns.map(|column| column as u8)
 }
 
-/// Byte `i` of the endless string of repetitions, each rotated right by 13 bits more than the one before.
-fn rotated_byte(input: &[u8], i: usize) -> u8 {
-    let bits = input.len() * 8;
-    let (repetition, byte) = (i / input.len(), i % input.len());
-    let start = (byte * 8 + bits - repetition * 13 % bits) % bits;
-    let (first, shift) = (start / 8, start % 8);
-    let pair = u16::from_be_bytes([input[first], input[(first + 1) % input.len()]]);
-    (pair << shift >> 8) as u8
+/// The eight bits from bit `start` on, around the end.
+fn byte_at(input: &[u8], start: usize) -> u8 {
+    let first = start / 8;
+    let pair = [input[first], input[step(first, 1, input.len())]];
+    (u16::from_be_bytes(pair) << (start % 8) >> 8) as u8
+}
+
+/// `at + by`, around `end`, which neither exceeds. No division: a key derivation spends most of its time here.
+fn step(at: usize, by: usize, end: usize) -> usize {
+    match at + by {
+        beyond if beyond >= end => beyond - end,
+        within => within,
+    }
 }
 
 /// Leaves one byte in each column; says whether a carry left the first column and came back into the last.
