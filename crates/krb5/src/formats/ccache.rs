@@ -491,3 +491,186 @@ fn write_credential(credential: &Credential, version: Version, put: &mut dyn FnM
     write_counted(&credential.ticket, put);
     write_counted(&credential.second_ticket, put);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors;
+    use super::*;
+
+    fn cache(name: &str) -> CredentialCache {
+        CredentialCache::parse(&vectors::case("ccache.txt", name)).unwrap()
+    }
+
+    fn error(bytes: &[u8]) -> CcacheError {
+        CredentialCache::parse(bytes).err().expect("an error")
+    }
+
+    #[test]
+    fn what_mit_wrote_is_read() {
+        let cache = cache("version 4");
+        assert_eq!(cache.version, Version::V4);
+        assert_eq!(cache.time_offset, Some(TimeOffset::default()));
+        assert_eq!(cache.principal.to_string(), "alice@VECTOR.TEST");
+        let servers: Vec<_> = cache
+            .tickets()
+            .map(|ticket| ticket.server.to_string())
+            .collect();
+        assert_eq!(
+            servers,
+            [
+                "krbtgt/VECTOR.TEST@VECTOR.TEST",
+                "host/localhost@VECTOR.TEST"
+            ]
+        );
+        for ticket in cache.tickets() {
+            assert_eq!(ticket.client, cache.principal);
+            assert_eq!(ticket.key.usable().unwrap().enctype().number(), 18);
+            assert_eq!(ticket.authtime.seconds(), 1_795_561_395);
+            assert_eq!(ticket.endtime.seconds(), 1_795_561_395 + 86_400);
+            assert_eq!(ticket.renew_till.seconds(), 0);
+            assert!(!ticket.is_skey && ticket.addresses.is_empty() && ticket.authdata.is_empty());
+            assert_eq!(ticket.ticket[0], 0x61, "a Ticket message");
+        }
+        let initial = |ticket: &Credential| ticket.flags & 1 << (31 - 9) != 0;
+        assert_eq!(
+            cache.tickets().map(initial).collect::<Vec<_>>(),
+            [true, false]
+        );
+        let krbtgt = Principal::krbtgt("VECTOR.TEST");
+        assert_eq!(cache.config("fast_avail", Some(&krbtgt)), Some(&b"yes"[..]));
+        assert_eq!(cache.config("fast_avail", None), None);
+    }
+
+    #[test]
+    fn version_3_has_no_header() {
+        let cache = cache("version 3");
+        assert_eq!((cache.version, cache.time_offset), (Version::V3, None));
+        let ticket = cache.tickets().next().unwrap();
+        assert_eq!(ticket.endtime.seconds() - ticket.authtime.seconds(), 3600);
+        let kinds: Vec<_> = ticket
+            .addresses
+            .iter()
+            .map(|one| (one.kind, one.data.len()))
+            .collect();
+        assert_eq!(kinds, [(2, 4), (24, 16)]);
+    }
+
+    #[test]
+    fn writing_gives_the_bytes_that_mit_wrote() {
+        for (name, bytes) in vectors::read("ccache.txt") {
+            let cache = CredentialCache::parse(&bytes).unwrap();
+            assert!(*cache.encode().unwrap() == bytes, "{name}");
+            let mut appended = bytes.clone();
+            appended.extend_from_slice(
+                &encode_credential(&cache.credentials[0], cache.version).unwrap(),
+            );
+            let longer = CredentialCache::parse(&appended).unwrap();
+            assert_eq!(
+                longer.credentials.len(),
+                cache.credentials.len() + 1,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_or_another_cache_that_can_be_written() {
+        for (name, bytes) in vectors::read("ccache.txt") {
+            for other in vectors::damaged(&bytes) {
+                let Ok(cache) = CredentialCache::parse(&other) else {
+                    continue;
+                };
+                let written = cache.encode().unwrap();
+                let again = CredentialCache::parse(&written).unwrap();
+                assert!(again.encode().unwrap() == written, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_and_counts_are_believed_only_as_far_as_bytes_arrived() {
+        assert_eq!(error(b""), CcacheError::Empty);
+        assert_eq!(error(b"\x05\x04\0\0"), CcacheError::Empty);
+        assert_eq!(error(b"\x05\x02"), CcacheError::Version(2));
+        assert_eq!(error(b"\x05"), CcacheError::NotACache);
+        assert_eq!(error(b"\x83\0"), CcacheError::NotACache);
+        assert!(matches!(
+            error(b"\x05\x04\xff\xff\0"),
+            CcacheError::Header(_)
+        ));
+        // A header field longer than the header; an offset of another length than eight bytes.
+        assert!(matches!(
+            error(b"\x05\x04\0\x04\0\x07\0\x09"),
+            CcacheError::Header(_)
+        ));
+        assert!(matches!(
+            error(b"\x05\x04\0\x0d\0\x01\0\x09\0\0\0\0\0\0\0\0\0"),
+            CcacheError::Header(_)
+        ));
+        // Four thousand million components.
+        assert!(matches!(
+            error(b"\x05\x03\0\0\0\x01\xff\xff\xff\xff\0\0\0\0"),
+            CcacheError::Client(ReadError::Short { .. })
+        ));
+    }
+
+    #[test]
+    fn an_unknown_header_field_is_passed_over() {
+        let mut bytes = vectors::case("ccache.txt", "version 4");
+        bytes[3] += 6;
+        bytes.splice(4..4, *b"\0\x63\0\x02ab");
+        let cache = CredentialCache::parse(&bytes).unwrap();
+        assert_eq!(cache.time_offset, Some(TimeOffset::default()));
+    }
+
+    #[test]
+    fn the_time_offset_keeps_its_sign() {
+        let mut cache = cache("version 4");
+        let offset = TimeOffset {
+            seconds: -90,
+            micros: -500_000,
+        };
+        cache.time_offset = Some(offset);
+        let again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
+        assert_eq!(again.time_offset, Some(offset));
+        cache.time_offset = None;
+        let again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
+        assert_eq!(again.time_offset, None);
+    }
+
+    #[test]
+    fn a_version_can_be_turned_into_the_other() {
+        let mut cache = cache("version 4");
+        cache.version = Version::V3;
+        let mut again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
+        assert_eq!((again.version, again.credentials.len()), (Version::V3, 3));
+        again.version = Version::V4;
+        again.time_offset = cache.time_offset;
+        assert!(*again.encode().unwrap() == vectors::case("ccache.txt", "version 4"));
+    }
+
+    #[test]
+    fn settings_are_replaced_and_are_no_tickets() {
+        let mut cache = cache("version 4");
+        cache.set_config("start_realm", None, b"OTHER.TEST");
+        cache.set_config("start_realm", None, b"VECTOR.TEST");
+        let again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
+        assert_eq!(again.config("start_realm", None), Some(&b"VECTOR.TEST"[..]));
+        assert_eq!((again.credentials.len(), again.tickets().count()), (4, 2));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_used_are_kept() {
+        let mut cache = cache("version 4");
+        cache.credentials[1].key = CachedKey::of(-133, &[1, 2, 3]);
+        cache.credentials[2].key = CachedKey::of(18, &[9; 31]);
+        let again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
+        let kept = again.credentials[1..].iter().map(|one| {
+            assert!(one.key.usable().is_none());
+            (one.key.enctype(), one.key.bytes().len())
+        });
+        assert_eq!(kept.collect::<Vec<_>>(), [(-133, 3), (18, 31)]);
+        cache.credentials[1].key = CachedKey::of(1 << 20, &[]);
+        assert_eq!(cache.encode().err(), Some(CcacheError::Enctype(1 << 20)));
+    }
+}

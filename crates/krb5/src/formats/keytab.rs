@@ -355,3 +355,232 @@ impl<'a> RawEntry<'a> {
         put(&self.kvno.to_be_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors;
+    use super::*;
+
+    fn web() -> Principal {
+        Principal::service("HTTP", "web.vector.test", "VECTOR.TEST")
+    }
+
+    fn keytab(name: &str) -> Keytab {
+        Keytab::parse(&vectors::case("keytab.txt", name)).unwrap()
+    }
+
+    fn kvnos<'k>(found: impl Iterator<Item = &'k KeytabEntry>) -> Vec<u32> {
+        found.map(|entry| entry.kvno).collect()
+    }
+
+    fn error(bytes: &[u8]) -> KeytabError {
+        Keytab::parse(bytes).err().expect("an error")
+    }
+
+    #[test]
+    fn what_mit_wrote_is_read() {
+        let keytab = keytab("five entries");
+        let entries = keytab.entries.iter().map(|entry| {
+            assert_eq!(entry.principal, web());
+            assert_eq!(entry.timestamp.seconds(), 1_795_561_395);
+            (entry.kvno, entry.key.enctype().number())
+        });
+        assert_eq!(
+            entries.collect::<Vec<_>>(),
+            [(1, 17), (300, 18), (3, 19), (4, 20)]
+        );
+        let salt = web().salt();
+        for entry in &keytab.entries {
+            let key = entry
+                .key
+                .enctype()
+                .string_to_key(b"secret", &salt, None)
+                .unwrap();
+            assert!(key.expose() == entry.key.expose(), "kvno {}", entry.kvno);
+        }
+        let [rc4] = &keytab.others[..] else {
+            panic!("one entry of another enctype")
+        };
+        assert_eq!(rc4.principal.to_string(), "alice@VECTOR.TEST");
+        assert_eq!((rc4.kvno, rc4.enctype, rc4.key.len()), (2, 23, 16));
+    }
+
+    #[test]
+    fn writing_gives_the_bytes_that_mit_wrote() {
+        let bytes = vectors::case("keytab.txt", "five entries");
+        assert!(*Keytab::parse(&bytes).unwrap().encode().unwrap() == bytes);
+    }
+
+    #[test]
+    fn a_hole_is_passed_over_and_gone_after_a_rewrite() {
+        let with_hole = keytab("a hole");
+        assert_eq!(kvnos(with_hole.entries.iter()), [1, 300, 4]);
+        let again = Keytab::parse(&with_hole.encode().unwrap()).unwrap();
+        assert_eq!(kvnos(again.entries.iter()), [1, 300, 4]);
+        assert_eq!(again.others.len(), 1);
+    }
+
+    #[test]
+    fn damage_is_an_error_or_another_keytab_that_can_be_written() {
+        for (name, bytes) in vectors::read("keytab.txt") {
+            for other in vectors::damaged(&bytes) {
+                let Ok(keytab) = Keytab::parse(&other) else {
+                    continue;
+                };
+                let written = keytab.encode().unwrap();
+                let again = Keytab::parse(&written).unwrap();
+                assert!(again.encode().unwrap() == written, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_keytab_that_is_still_being_written_is_an_error() {
+        let bytes = vectors::case("keytab.txt", "five entries");
+        let mut ends = vec![2];
+        while let Some(&end) = ends.last().filter(|end| **end < bytes.len()) {
+            let length = u32::from_be_bytes(bytes[end..end + 4].try_into().unwrap());
+            ends.push(end + 4 + length as usize);
+        }
+        for length in 0..bytes.len() {
+            let whole = Keytab::parse(&bytes[..length]).is_ok();
+            assert_eq!(whole, ends.contains(&length), "cut to {length}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_believed_only_as_far_as_bytes_arrived() {
+        assert_eq!(error(b""), KeytabError::NotAKeytab);
+        assert_eq!(error(b"\x05\x03"), KeytabError::NotAKeytab);
+        assert_eq!(
+            error(b"\x05\x02\x7f\xff\xff\xff\0\x01"),
+            KeytabError::Cut { at: 2 }
+        );
+        assert_eq!(error(b"\x05\x02\x80\0\0\0\0\0"), KeytabError::Cut { at: 2 });
+        assert_eq!(
+            error(b"\x05\x02\0\0\0\x02\0\0"),
+            KeytabError::NoPrincipal { at: 2 }
+        );
+        // 65535 components in six bytes.
+        assert_eq!(
+            error(b"\x05\x02\0\0\0\x06\xff\xff\0\0\0\0"),
+            KeytabError::Record {
+                at: 2,
+                cause: ReadError::Short { wanted: 2, left: 0 }
+            }
+        );
+        // A record of no length is the end, whatever follows.
+        let end = Keytab::parse(b"\x05\x02\0\0\0\0rubbish").unwrap();
+        assert!(end.entries.is_empty());
+    }
+
+    /// MIT krb5 has not written this version since 1.0; its reader is the standard.
+    #[test]
+    fn version_1_is_read_in_this_machines_byte_order() {
+        let counted = |part: &[u8]| [&(part.len() as u16).to_ne_bytes()[..], part].concat();
+        let record = [
+            &3_u16.to_ne_bytes()[..], // The realm is counted.
+            &counted(b"VECTOR.TEST"),
+            &counted(b"HTTP"),
+            &counted(b"web.vector.test"),
+            &1_000_000_u32.to_ne_bytes(),
+            &[9],
+            &17_u16.to_ne_bytes(),
+            &counted(&[7; 16]),
+        ]
+        .concat();
+        let bytes = [
+            &VERSION_1[..],
+            &(record.len() as u32).to_ne_bytes(),
+            &record,
+        ]
+        .concat();
+        let keytab = Keytab::parse(&bytes).unwrap();
+        let [entry] = &keytab.entries[..] else {
+            panic!("one entry")
+        };
+        assert_eq!((&entry.principal, entry.kvno), (&web(), 9));
+        assert_eq!(entry.principal.name_type(), NT_PRINCIPAL);
+        assert_eq!(entry.timestamp.seconds(), 1_000_000);
+        for other in vectors::damaged(&bytes) {
+            _ = Keytab::parse(&other);
+        }
+        // Written again it is of version 2.
+        let again = Keytab::parse(&keytab.encode().unwrap()).unwrap();
+        assert_eq!(kvnos(again.entries.iter()), [9]);
+    }
+
+    #[test]
+    fn zeros_that_an_older_entry_left_are_no_version() {
+        let mut keytab = keytab("five entries");
+        keytab.entries.truncate(1);
+        keytab.others.clear();
+        let mut bytes = keytab.encode().unwrap().to_vec();
+        let end = bytes.len() - 4;
+        bytes[end..].fill(0);
+        bytes[end - 16 - 2 - 2 - 1] = 77;
+        bytes.extend([0; 9]);
+        bytes[5] += 9;
+        assert_eq!(kvnos(Keytab::parse(&bytes).unwrap().entries.iter()), [77]);
+    }
+
+    #[test]
+    fn candidates_are_those_of_the_name_enctype_and_version() {
+        let keytab = keytab("five entries");
+        let of = |etype, kvno| kvnos(keytab.candidates(&web(), etype, kvno));
+        assert_eq!(of(18, Some(300)), [300]);
+        assert_eq!(of(18, None), [300]);
+        assert_eq!(of(18, Some(4)), [0; 0]);
+        assert_eq!(of(17, Some(1)), [1]);
+        // The ticket's version 257 was kept as 1 by a keytab of 8 bits.
+        assert_eq!(of(17, Some(257)), [1]);
+        // But the ticket's 8 bits do not stand for the keytab's 300.
+        assert_eq!(of(18, Some(300 & 0xff)), [0; 0]);
+        let other = web().with_realm("OTHER.TEST");
+        assert_eq!(kvnos(keytab.candidates(&other, 18, None)), [0; 0]);
+    }
+
+    #[test]
+    fn the_exact_version_comes_before_one_that_may_be_cut() {
+        let mut keytab = keytab("five entries");
+        for (entry, kvno) in keytab.entries.iter_mut().zip([1, 257, 0, 2]) {
+            entry.kvno = kvno;
+            entry.key = Arc::new(Key::new(krb5_crypto::AES128_CTS_HMAC_SHA1_96, &[1; 16]).unwrap());
+        }
+        let of = |kvno| kvnos(keytab.candidates(&web(), 17, kvno));
+        assert_eq!(of(Some(257)), [257, 1, 0]);
+        assert_eq!(of(Some(2)), [2, 0]);
+        assert_eq!(of(Some(3)), [0]);
+    }
+
+    #[test]
+    fn versions_that_went_round_are_newer() {
+        let mut keytab = keytab("five entries");
+        keytab.entries.truncate(2);
+        let newest = |kvnos: [u32; 2], written: [i64; 2], keytab: &mut Keytab| {
+            for (index, entry) in keytab.entries.iter_mut().enumerate() {
+                entry.kvno = kvnos[index];
+                entry.timestamp = Timestamp::from_seconds(written[index]);
+            }
+            keytab.newest_kvno(&web())
+        };
+        assert_eq!(newest([3, 4], [9, 1], &mut keytab), Some(4));
+        assert_eq!(newest([255, 1], [5, 5], &mut keytab), Some(1));
+        assert_eq!(newest([255, 1], [5, 4], &mut keytab), Some(255));
+        assert_eq!(newest([1, 255], [5, 4], &mut keytab), Some(1));
+        assert_eq!(newest([1, 200], [5, 4], &mut keytab), Some(200));
+        assert_eq!(keytab.newest_kvno(&Principal::user("nobody", "R")), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_written() {
+        let mut keytab = keytab("five entries");
+        keytab.others[0].enctype = 40_000;
+        assert_eq!(keytab.encode().err(), Some(KeytabError::Enctype(40_000)));
+        keytab.others[0].enctype = -133;
+        let again = Keytab::parse(&keytab.encode().unwrap()).unwrap();
+        assert_eq!(again.others[0].enctype, -133);
+        keytab.others[0].principal = Principal::user(vec![b'a'; 40_000], "R");
+        assert_eq!(keytab.encode().err(), Some(KeytabError::TooLong));
+    }
+}

@@ -9,3 +9,5 @@ mod exact;
 pub mod keytab;
 pub mod residual;
 pub mod settings;
+#[cfg(test)]
+mod vectors;

@@ -86,6 +86,8 @@ impl Reading<'_> {
     ) -> Result<(), ConfError> {
         let chain: Vec<&str> = including.iter().copied().chain([name]).collect();
         let mut parser = Parser::new(name);
+        // The last newline ends a line; it does not begin an empty one.
+        let contents = contents.strip_suffix(b"\n").unwrap_or(contents);
         for (index, line) in contents.split(|byte| *byte == b'\n').enumerate() {
             parser.line = index + 1;
             self.line(&mut parser, line, root, &chain)
