@@ -2,7 +2,6 @@
 //! last, and nothing that the peer can see before it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use gss_core::bindings::ChannelBindings;
 use gss_core::flags::Flags;
@@ -51,13 +50,11 @@ pub struct AcceptOptions {
 }
 
 impl AcceptOptions {
-    /// No bindings, and five minutes between the clocks.
+    /// No bindings and the usual policy.
     pub fn new(random: Arc<dyn Random>) -> Self {
         Self {
             bindings: None,
-            policy: Policy {
-                clock_skew: Duration::from_secs(300),
-            },
+            policy: Policy::default(),
             random,
         }
     }

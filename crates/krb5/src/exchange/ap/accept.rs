@@ -10,8 +10,10 @@ use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::error::ApError;
-use super::key;
-use crate::formats::keytab::Keytab;
+use super::{decrypt, key};
+use crate::exchange::transited::{self, DOMAIN_X500_COMPRESS};
+use crate::formats::keytab::{Keytab, KeytabEntry};
+use crate::formats::settings::Capaths;
 use crate::messages::{
     ApRep, ApReq, Authenticator, Const, EncApRepPart, EncTicketPart, EncryptedData, EncryptionKey,
     KerberosTime, Microseconds, Ticket, Value, Word, ap_options, encrypt, ticket_flags,
@@ -19,17 +21,29 @@ use crate::messages::{
 use crate::principal::Principal;
 
 /// What a service accepts.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// How far the client's clock may be from ours.
     pub clock_skew: Duration,
+    /// By way of which realms clients may come, where the KDC has not looked at that.
+    pub capaths: Arc<Capaths>,
+}
+
+/// Five minutes (RFC 4120 §8.2), and the paths of the realms' hierarchy.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            clock_skew: Duration::from_secs(300),
+            capaths: Arc::default(),
+        }
+    }
 }
 
 /// What ticket and authenticator say, both of them decrypted with the keys they have to be under.
 pub struct Authenticated {
     /// The client, as the ticket names it.
     pub client: Principal,
-    /// The service, as the ticket names it.
+    /// The service, as the keytab names it: the ticket's own word on that is not sealed.
     pub server: Principal,
     /// The ticket's flags (`messages::ticket_flags`).
     pub flags: u32,
@@ -88,22 +102,22 @@ pub fn open(
     if request.ap_options.contains(ap_options::USE_SESSION_KEY) {
         return Err(ApError::UserToUser);
     }
-    let (plaintext, server_key) = open_ticket(&request.ticket, keytab, server)?;
+    let (plaintext, entry) = open_ticket(&request.ticket, keytab, server)?;
     let ticket = EncTicketPart::decode(&plaintext)?;
     let session_key = key(&ticket.key)?;
-    let plaintext = (request.authenticator)
-        .decrypt_as(&session_key, KeyUsage::AP_REQ_AUTHENTICATOR)
-        .map_err(|_| ApError::AuthenticatorIntegrity)?;
+    let usage = KeyUsage::AP_REQ_AUTHENTICATOR;
+    let plaintext = decrypt(&request.authenticator, &session_key, usage)
+        .ok_or(ApError::AuthenticatorIntegrity)?;
     let authenticator = Authenticator::decode(&plaintext)?;
     let ctime = moment(authenticator.ctime, authenticator.cusec);
     let client = ticket.cname.in_realm(ticket.crealm);
     Ok(Opened {
-        mark: replay_mark(&server_key, &client, ctime, request.authenticator.cipher),
+        mark: replay_mark(&entry.key, &client, ctime, request.authenticator.cipher),
         authenticator_client: authenticator.cname.in_realm(authenticator.crealm),
         transited: (ticket.transited.tr_type, ticket.transited.contents.to_vec()),
         request: Authenticated {
             client,
-            server: request.ticket.sname.in_realm(request.ticket.realm),
+            server: entry.principal.clone(),
             flags: ticket.flags.bits(),
             session_key,
             authtime: ticket.authtime.into(),
@@ -176,8 +190,14 @@ fn check_transited(
     (tr_type, contents): &(i32, Vec<u8>),
     policy: &Policy,
 ) -> Result<(), ApError> {
-    let _ = (request, tr_type, contents, policy);
-    Ok(())
+    if contents.is_empty() || request.flags & ticket_flags::TRANSITED_POLICY_CHECKED != 0 {
+        return Ok(());
+    }
+    if *tr_type != DOMAIN_X500_COMPRESS {
+        return Err(ApError::TransitedEncoding(*tr_type));
+    }
+    let (client, server) = (request.client.realm(), request.server.realm());
+    Ok(transited::check(client, server, contents, &policy.capaths)?)
 }
 
 impl Checked {
@@ -220,12 +240,12 @@ impl Checked {
     }
 }
 
-/// The ticket's plaintext and the key that it was under.
-fn open_ticket(
+/// The ticket's plaintext and the entry whose key it was under.
+fn open_ticket<'k>(
     ticket: &Ticket<'_>,
-    keytab: &Keytab,
+    keytab: &'k Keytab,
     server: Option<&Principal>,
-) -> Result<(Zeroizing<Vec<u8>>, Arc<Key>), ApError> {
+) -> Result<(Zeroizing<Vec<u8>>, &'k KeytabEntry), ApError> {
     let named = ticket.sname.in_realm(ticket.realm);
     let wanted = server.unwrap_or(&named);
     let (etype, kvno) = (ticket.enc_part.etype, ticket.enc_part.kvno.map(Word::bits));
@@ -234,7 +254,7 @@ fn open_ticket(
         .filter(|entry| server.is_none() && entry.key.enctype().number() == etype);
     for entry in own.chain(any) {
         if let Ok(plaintext) = ticket.enc_part.decrypt::<EncTicketPart<'_>>(&entry.key) {
-            return Ok((plaintext, Arc::clone(&entry.key)));
+            return Ok((plaintext, entry));
         }
     }
     Err(why_closed(keytab, wanted, etype, kvno))

@@ -6,6 +6,7 @@ use krb5_crypto::{CryptoError, Enctype};
 use wire::der::{DerError, application};
 use wire::time::Timestamp;
 
+use crate::exchange::transited::TransitedError;
 use crate::messages::error_code as code;
 use crate::principal::Principal;
 
@@ -92,13 +93,11 @@ pub enum ApError {
         endtime: Timestamp,
     },
     /// The realms that the ticket came through are not acceptable (RFC 4120 §2.7).
-    #[error("the ticket's path from {client} to {server} is not acceptable")]
-    Transited {
-        /// The client.
-        client: Principal,
-        /// The server.
-        server: Principal,
-    },
+    #[error(transparent)]
+    Transited(#[from] TransitedError),
+    /// The realms that the ticket came through are written in an encoding that cannot be read here.
+    #[error("the transited realms are in encoding {0}")]
+    TransitedEncoding(i32),
     /// The AP-REP was altered, or is under another key.
     #[error("the reply's integrity check failed")]
     ReplyIntegrity,
@@ -151,7 +150,7 @@ impl ApError {
             Self::Skew { .. } => code::KRB_AP_ERR_SKEW,
             Self::NotYetValid { .. } | Self::Invalid => code::KRB_AP_ERR_TKT_NYV,
             Self::Expired { .. } => code::KRB_AP_ERR_TKT_EXPIRED,
-            Self::Transited { .. } => code::KRB_AP_PATH_NOT_ACCEPTED,
+            Self::Transited(_) | Self::TransitedEncoding(_) => code::KRB_AP_PATH_NOT_ACCEPTED,
             Self::ReplyMismatch => code::KRB_AP_ERR_MUT_FAIL,
         }
     }
