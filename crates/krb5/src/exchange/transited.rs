@@ -215,3 +215,202 @@ fn between(
 fn text(realm: &[u8]) -> String {
     String::from_utf8_lossy(realm).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(
+        client: &str,
+        server: &str,
+        transited: &str,
+    ) -> Result<Vec<String>, TransitedError> {
+        let mut realms = Vec::new();
+        let (client, server, transited) =
+            (client.as_bytes(), server.as_bytes(), transited.as_bytes());
+        each_realm(client, server, transited, &mut |realm| {
+            realms.push(text(realm));
+            Ok(())
+        })?;
+        realms.sort();
+        Ok(realms)
+    }
+
+    /// RFC 4120 §3.3.3.2 and the cases of MIT's `transit-tests`.
+    #[test]
+    fn the_encoding_is_read() {
+        let cases = [
+            (
+                "x",
+                "x",
+                "EDU,MIT.,ATHENA.,WASHINGTON.EDU,CS.",
+                "ATHENA.MIT.EDU CS.WASHINGTON.EDU EDU MIT.EDU WASHINGTON.EDU",
+            ),
+            (
+                "x",
+                "x",
+                "/COM,/HP,/APOLLO, /COM/DEC",
+                "/COM /COM/DEC /COM/HP /COM/HP/APOLLO",
+            ),
+            ("ATHENA.MIT.EDU", "EDU", ",", "MIT.EDU"),
+            ("EDU", "ATHENA.MIT.EDU", ",", "MIT.EDU"),
+            (
+                "ATHENA.MIT.EDU",
+                "/COM/HP/APOLLO",
+                ",EDU, /COM,",
+                "/COM /COM/HP EDU MIT.EDU",
+            ),
+            (
+                "ATHENA.MIT.EDU",
+                "CS.CMU.EDU",
+                ",EDU,",
+                "CMU.EDU EDU MIT.EDU",
+            ),
+            (
+                "XYZZY.ATHENA.MIT.EDU",
+                "XYZZY.CS.CMU.EDU",
+                ",EDU,",
+                "ATHENA.MIT.EDU CMU.EDU CS.CMU.EDU EDU MIT.EDU",
+            ),
+            (
+                "ATHENA.MIT.EDU",
+                "HACK.FOOBAR.COM",
+                ",EDU,BLORT.COM,COM,",
+                "BLORT.COM COM EDU FOOBAR.COM MIT.EDU",
+            ),
+            ("x", "x", "A.B.C.D,,D", "A.B.C.D B.C.D C.D D"),
+            ("x", "x", r"A\,B,C\\D\.,\ E", r" E A,B C\D."),
+            ("x", "x", "A,  B.", "A B."),
+            ("x", "x", "", ""),
+            ("A", "A", ",", ""),
+        ];
+        for (client, server, transited, realms) in cases {
+            let found = expanded(client, server, transited).unwrap().join(" ");
+            assert_eq!(found, realms, "{transited}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_expanded_is_refused() {
+        assert_eq!(
+            expanded("x", "x", "A\\"),
+            Err(TransitedError::DanglingEscape)
+        );
+        for (client, server, transited) in [
+            ("ATHENA.MIT.EDU", "/COM/HP/APOLLO", ",EDU,/COM,"),
+            ("A.COM", "B.COM", ","),
+            ("ABC.COM", "BC.COM", ","),
+            ("/COM/HPX/A", "/COM/HP", ","),
+            ("/COM/A", "COM/A", ","),
+            ("x", "x", "A.B,,C.B"),
+            ("", "A", ","),
+        ] {
+            let error = expanded(client, server, transited).unwrap_err();
+            assert!(
+                matches!(error, TransitedError::NotHierarchical { .. }),
+                "{transited}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_short_field_does_not_grow_long() {
+        assert_eq!(
+            expanded("x", "x", &"A".repeat(513)),
+            Err(TransitedError::RealmTooLong)
+        );
+        let joins = "A".to_owned() + &",B.".repeat(300);
+        assert_eq!(
+            expanded("x", "x", &joins),
+            Err(TransitedError::RealmTooLong)
+        );
+        let joins = "/A".to_owned() + &",/B".repeat(300);
+        assert_eq!(
+            expanded("x", "x", &joins),
+            Err(TransitedError::RealmTooLong)
+        );
+        assert_eq!(expanded("x", "x", &",".repeat(100_000)), Ok(Vec::new()));
+    }
+
+    fn checked(
+        client: &str,
+        server: &str,
+        transited: &str,
+        capaths: &Capaths,
+    ) -> Result<(), TransitedError> {
+        check(
+            client.as_bytes(),
+            server.as_bytes(),
+            transited.as_bytes(),
+            capaths,
+        )
+    }
+
+    #[test]
+    fn realms_on_the_path_pass() {
+        let mut capaths = Capaths::default();
+        capaths.push("ANL.GOV", "HAL.COM", "K5.MOON");
+        capaths.push("ANL.GOV", "HAL.COM", "K5.JUPITER");
+        capaths.push("DIRECT", "HAL.COM", ".");
+        let refused = |client: &str, server: &str, transited: &str| match checked(
+            client, server, transited, &capaths,
+        ) {
+            Err(TransitedError::NotOnPath { realm, .. }) => realm,
+            other => panic!("{transited}: {other:?}"),
+        };
+        for (client, server, transited) in [
+            ("ANL.GOV", "HAL.COM", "K5.MOON"),
+            ("ANL.GOV", "HAL.COM", "K5.JUPITER,K5.MOON"),
+            ("ANL.GOV", "HAL.COM", "ANL.GOV,K5.MOON"),
+            ("ANL.GOV", "HAL.COM", ""),
+            ("ANL.GOV", "HAL.COM", "\0"),
+            ("ANL.GOV", "HAL.COM", "K5.MOON\0"),
+            ("A.EXAMPLE.ORG", "B.EXAMPLE.ORG", "EXAMPLE.ORG"),
+            ("A.EXAMPLE.ORG", "B.EXAMPLE.ORG", ",EXAMPLE.ORG,"),
+            ("WELLKNOWN:ANONYMOUS", "HAL.COM", "ANYWHERE"),
+        ] {
+            assert_eq!(
+                checked(client, server, transited, &capaths),
+                Ok(()),
+                "{transited}"
+            );
+        }
+        assert_eq!(refused("ANL.GOV", "HAL.COM", "K5.MOON,EVIL"), "EVIL");
+        assert_eq!(refused("DIRECT", "HAL.COM", "K5.MOON"), "K5.MOON");
+        // A configured path takes the place of the one by names.
+        assert_eq!(refused("ANL.GOV", "HAL.COM", "GOV"), "GOV");
+        assert_eq!(
+            refused("A.EXAMPLE.ORG", "B.EXAMPLE.ORG", "C.EXAMPLE.ORG"),
+            "C.EXAMPLE.ORG"
+        );
+        // Within one realm nothing is transited.
+        assert_eq!(refused("HAL.COM", "HAL.COM", "HAL.COM"), "HAL.COM");
+        assert_eq!(refused("HAL.COM", "HAL.COM", "EVIL"), "EVIL");
+        // The server's realm is not in its own ticket's list.
+        assert_eq!(
+            refused("A.EXAMPLE.ORG", "B.EXAMPLE.ORG", "B.EXAMPLE.ORG"),
+            "B.EXAMPLE.ORG"
+        );
+        // Realms left out between two commas are checked like those that are named.
+        assert_eq!(refused("A.X.EXAMPLE.ORG", "ORG", "Z.Y.ORG,,ORG"), "Z.Y.ORG");
+    }
+
+    #[test]
+    fn one_flipped_bit_is_no_realm_on_the_path() {
+        let mut capaths = Capaths::default();
+        capaths.push("A", "B", "MIDDLE.TEST");
+        let good = b"MIDDLE.TEST";
+        assert_eq!(check(b"A", b"B", good, &capaths), Ok(()));
+        for bit in 0..good.len() * 8 {
+            let mut other = *good;
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(check(b"A", b"B", &other, &capaths).is_err(), "bit {bit}");
+        }
+        for cut in 1..good.len() {
+            assert!(
+                check(b"A", b"B", &good[..cut], &capaths).is_err(),
+                "cut to {cut}"
+            );
+        }
+    }
+}

@@ -434,3 +434,6 @@ fn is_forbidden(error: &ConfError) -> bool {
         ConfProblem::Unreadable(ErrorKind::PermissionDenied)
     )
 }
+
+#[cfg(test)]
+mod tests;

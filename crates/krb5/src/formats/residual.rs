@@ -172,3 +172,100 @@ impl fmt::Display for CcacheName {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKENS: Tokens<'_> = Tokens {
+        uid: 1000,
+        euid: 0,
+        username: Some("root"),
+        temp: "/var/tmp",
+    };
+
+    #[test]
+    fn tokens_are_replaced() {
+        let cases = [
+            ("FILE:/tmp/krb5cc_%{uid}", "FILE:/tmp/krb5cc_1000"),
+            ("%{USERID}-%{euid}-%{username}", "1000-0-root"),
+            ("%{TEMP}/%{null}x", "/var/tmp/x"),
+            ("100% {uid} %%{uid}", "100% {uid} %1000"),
+            ("%{LIBDIR}%{BINDIR}%{SBINDIR}", "/usr/lib/usr/bin/usr/sbin"),
+            ("", ""),
+        ];
+        for (text, expanded) in cases {
+            assert_eq!(expand(text, &TOKENS).as_deref(), Ok(expanded), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_an_error() {
+        let error = |text| expand(text, &TOKENS).unwrap_err();
+        assert_eq!(
+            error("/a/%{uid"),
+            ExpandError::Unclosed("/a/%{uid".to_owned())
+        );
+        assert_eq!(error("%{UID}"), ExpandError::Unknown("UID".to_owned()));
+        assert_eq!(error("%{}"), ExpandError::Unknown(String::new()));
+        let nameless = Tokens {
+            username: None,
+            ..TOKENS
+        };
+        assert_eq!(
+            expand("%{username}", &nameless),
+            Err(ExpandError::NoUsername(0))
+        );
+        // What a token stands for is not looked at again.
+        let odd = Tokens {
+            temp: "%{uid}",
+            ..TOKENS
+        };
+        assert_eq!(expand("%{TEMP}", &odd).as_deref(), Ok("%{uid}"));
+    }
+
+    #[test]
+    fn names_have_types() {
+        let file = |path: &str| Ok(CcacheName::File(path.to_owned()));
+        assert_eq!(CcacheName::parse("/tmp/a:b"), file("/tmp/a:b"));
+        assert_eq!(CcacheName::parse("FILE:/tmp/a"), file("/tmp/a"));
+        assert_eq!(CcacheName::parse("relative"), file("relative"));
+        assert_eq!(
+            CcacheName::parse("MEMORY:"),
+            Ok(CcacheName::Memory(String::new()))
+        );
+        assert_eq!(
+            CcacheName::parse("FILE:"),
+            Err(NameError::Nothing("FILE:".to_owned()))
+        );
+        assert_eq!(
+            CcacheName::parse(""),
+            Err(NameError::Nothing(String::new()))
+        );
+        for kind in ["KEYRING", "DIR", "KCM", "API", "file", "WRFILE"] {
+            let error = CcacheName::parse(&format!("{kind}:x"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(kind) && error.contains("KRB5CCNAME"),
+                "{error}"
+            );
+        }
+        let file = |path: &str| Ok(KeytabName::File(path.to_owned()));
+        assert_eq!(KeytabName::parse("WRFILE:/k"), file("/k"));
+        assert_eq!(KeytabName::parse("/k"), file("/k"));
+        assert_eq!(
+            KeytabName::parse("MEMORY:m"),
+            Ok(KeytabName::Memory("m".to_owned()))
+        );
+        let error = KeytabName::parse("ANY:FILE:/k").unwrap_err().to_string();
+        assert!(
+            error.contains("ANY") && error.contains("KRB5_KTNAME"),
+            "{error}"
+        );
+        assert_eq!(
+            KeytabName::parse("WRFILE:/k").unwrap().to_string(),
+            "FILE:/k"
+        );
+    }
+}

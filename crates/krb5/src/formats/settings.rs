@@ -284,3 +284,6 @@ pub fn enctypes(text: &str) -> Option<Vec<&'static Enctype>> {
     }
     (!list.is_empty()).then_some(list)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+use super::*;
+
+fn settings(text: &str) -> Result<Settings, ConfError> {
+    Settings::read(&Profile::parse("krb5.conf", text.as_bytes(), &()).unwrap())
+}
+
+fn numbers(enctypes: &[&Enctype]) -> Vec<i32> {
+    enctypes.iter().map(|enctype| enctype.number()).collect()
+}
+
+#[test]
+fn an_empty_configuration_has_mits_defaults() {
+    let settings = settings("").unwrap();
+    assert_eq!(settings.clockskew, Duration::from_secs(300));
+    assert!(settings.kdc_timesync && settings.dns_lookup_kdc && settings.rdns);
+    assert!(!settings.dns_lookup_realm && !settings.forwardable && !settings.canonicalize);
+    assert_eq!(settings.dns_canonicalize_hostname, Canonicalize::Yes);
+    assert_eq!(numbers(&settings.permitted_enctypes), [18, 17, 20, 19]);
+    assert_eq!(settings.udp_preference_limit, 1465);
+    assert_eq!(settings.ccache_type, Version::V4);
+    assert_eq!(
+        (settings.default_realm, settings.ticket_lifetime),
+        (None, None)
+    );
+}
+
+#[test]
+fn libdefaults_are_read() {
+    let settings = settings(
+        "[libdefaults]\n default_realm = EXAMPLE.ORG\n clockskew = 60\n kdc_timesync = 0\n\
+         default_keytab_name = FILE:/etc/%{uid}.keytab\n default_client_keytab_name = FILE:/c\n\
+         default_ccache_name = FILE:/tmp/x\n default_rcache_name = none:\n ccache_type = 3\n\
+         permitted_enctypes = aes128-sha2 aes256-cts, nonsense\n default_tgs_enctypes = DEFAULT -aes128-cts\n\
+         ticket_lifetime = 1d\n renew_lifetime = 7d 1h\n forwardable = yes\n proxiable = t\n canonicalize = 1\n\
+         dns_fallback = no\n dns_lookup_realm = yes\n dns_canonicalize_hostname = fallback\n rdns = off\n\
+         qualify_shortname = \"\"\n ignore_acceptor_hostname = true\n udp_preference_limit = 1\n\
+         request_timeout = 20s\n",
+    )
+    .unwrap();
+    assert_eq!(settings.default_realm.as_deref(), Some("EXAMPLE.ORG"));
+    assert_eq!(settings.clockskew, Duration::from_secs(60));
+    assert!(!settings.kdc_timesync && !settings.dns_lookup_kdc && settings.dns_lookup_realm);
+    assert_eq!(
+        settings.default_keytab_name.as_deref(),
+        Some("FILE:/etc/%{uid}.keytab")
+    );
+    assert_eq!(
+        settings.default_client_keytab_name.as_deref(),
+        Some("FILE:/c")
+    );
+    assert_eq!(settings.default_ccache_name.as_deref(), Some("FILE:/tmp/x"));
+    assert_eq!(settings.default_rcache_name.as_deref(), Some("none:"));
+    assert_eq!(settings.ccache_type, Version::V3);
+    assert_eq!(numbers(&settings.permitted_enctypes), [19, 18]);
+    assert_eq!(numbers(&settings.default_tkt_enctypes), [19, 18]);
+    assert_eq!(numbers(&settings.default_tgs_enctypes), [18, 20, 19]);
+    assert_eq!(settings.renew_lifetime, Some(Duration::from_secs(608_400)));
+    assert_eq!(settings.ticket_lifetime, Some(Duration::from_secs(86_400)));
+    assert!(settings.forwardable && settings.proxiable && settings.canonicalize && !settings.rdns);
+    assert_eq!(settings.dns_canonicalize_hostname, Canonicalize::Fallback);
+    assert_eq!(settings.qualify_shortname.as_deref(), Some(""));
+    assert!(settings.ignore_acceptor_hostname);
+    assert_eq!(settings.udp_preference_limit, 1);
+    assert_eq!(settings.request_timeout, Some(Duration::from_secs(20)));
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_an_error_with_its_place() {
+    let cases = [
+        "clockskew = soon",
+        "kdc_timesync = maybe",
+        "forwardable = 2",
+        "ccache_type = 5",
+        "permitted_enctypes = des rc4",
+        "udp_preference_limit = big",
+        "dns_canonicalize_hostname = perhaps",
+    ];
+    for case in cases {
+        let error = settings(&format!("[libdefaults]\n {case}\n")).unwrap_err();
+        assert_eq!(error.place.to_string(), "krb5.conf:2", "{case}");
+        let name = case.split_once(' ').unwrap().0;
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    let error = settings("[realms]\n R = {\n  kdc = host:port\n }\n").unwrap_err();
+    assert_eq!(error.place.to_string(), "krb5.conf:3");
+}
+
+#[test]
+fn enctype_lists() {
+    let of = |text: &str| enctypes(text).map(|list| numbers(&list));
+    assert_eq!(of("aes"), Some(vec![18, 17, 20, 19]));
+    assert_eq!(of("+aes -aes256-cts"), Some(vec![17, 20, 19]));
+    assert_eq!(
+        of("aes256-sha2,aes256-sha2\taes128-cts"),
+        Some(vec![20, 17])
+    );
+    assert_eq!(of("default -aes"), None);
+    assert_eq!(of("rc4 des3"), None);
+    assert_eq!(of(""), None);
+}
+
+#[test]
+fn servers_of_realms() {
+    let settings = settings(
+        "[realms]\n R = {\n  kdc = one.example.org\n  kdc = two:8888 # words\n  kdc = [2001:db8::1]:750\n  kdc = 2001:db8::2\n\
+         kdc = tcp/three:89\n  kdc = https://proxy.example.org/KdcProxy\n  kdc = /run/kdc\n  master_kdc = four\n\
+         admin_server = five:749\n  default_domain = example.org\n  auth_to_local = RULE:[1:$1]\n  auth_to_local = DEFAULT\n }\n\
+         S = {\n  primary_kdc = six\n  master_kdc = seven\n }\n",
+    )
+    .unwrap();
+    let realm = settings.realms.get(b"R").unwrap();
+    let address = |host: &str, port, transport| {
+        Server::Address(ServerAddress {
+            host: host.to_owned(),
+            port,
+            transport,
+        })
+    };
+    assert_eq!(
+        realm.kdc,
+        [
+            address("one.example.org", None, None),
+            address("two", Some(8888), None),
+            address("2001:db8::1", Some(750), None),
+            address("2001:db8::2", None, None),
+            address("three", Some(89), Some(Transport::Tcp)),
+            Server::Proxy("https://proxy.example.org/KdcProxy".to_owned()),
+            Server::Socket("/run/kdc".to_owned()),
+        ]
+    );
+    assert_eq!(realm.primary_kdc, [address("four", None, None)]);
+    assert_eq!(realm.admin_server, [address("five", Some(749), None)]);
+    assert_eq!(realm.default_domain.as_deref(), Some("example.org"));
+    assert_eq!(realm.auth_to_local, ["RULE:[1:$1]", "DEFAULT"]);
+    let other = settings.realms.get(b"S").unwrap();
+    assert_eq!(other.primary_kdc, [address("six", None, None)]);
+    assert!(settings.realms.get(b"T").is_none() && settings.realms.get(b"\xff").is_none());
+    assert_eq!(settings.realms.names().collect::<Vec<_>>(), ["R", "S"]);
+}
+
+#[test]
+fn what_is_no_server() {
+    for text in [
+        "", " ", ":88", "a:", "a:0", "a:65536", "a:+1", "a:8 8:9:", "[::1", "[::1]x", "[a]:88",
+        "[]", "sctp/a", "a:1:2",
+    ] {
+        let parsed = Server::parse(text);
+        let port_eight = text == "a:8 8:9:";
+        assert_eq!(parsed.is_some(), port_eight, "{text}: {parsed:?}");
+    }
+}
+
+#[test]
+fn a_hosts_realm_is_the_nearest_one_configured() {
+    let settings = settings(
+        "[domain_realm]\n www.a.example.org = HOST\n .a.example.org = DOMAIN\n a.example.org = SELF\n org = TOP\n\
+         .example.org = FIRST\n .example.org = SECOND\n localhost = LOCAL\n",
+    )
+    .unwrap();
+    let map = &settings.domain_realm;
+    let cases = [
+        ("www.a.example.org", "HOST"),
+        ("WWW.A.Example.ORG.", "HOST"),
+        ("x.a.example.org", "DOMAIN"),
+        ("y.x.a.example.org", "DOMAIN"),
+        ("a.example.org", "SELF"),
+        ("b.example.org", "FIRST"),
+        ("example.org", "TOP"),
+        ("localhost", "LOCAL"),
+    ];
+    for (host, realm) in cases {
+        assert_eq!(map.configured(host), Some(realm), "{host}");
+    }
+    for host in [
+        "example.com",
+        "",
+        ".",
+        "xlocalhost",
+        "192.0.2.1",
+        "::1",
+        "com",
+    ] {
+        assert_eq!(map.configured(host), None, "{host}");
+    }
+    let realm = |host, default| map.realm_of(host, default);
+    assert_eq!(
+        realm("b.example.com", Some("R")).as_deref(),
+        Some("EXAMPLE.COM")
+    );
+    assert_eq!(realm("short", Some("R")).as_deref(), Some("R"));
+    assert_eq!(realm("192.0.2.1", None), None);
+    assert_eq!(realm("a.example.org", None).as_deref(), Some("SELF"));
+}
+
+#[test]
+fn paths_between_realms() {
+    let settings = settings(
+        "[capaths]\n ANL.GOV = {\n  PNL.GOV = ES.NET\n  HAL.COM = K5.MOON and more\n  HAL.COM = K5.JUPITER\n  ES.NET = .\n }\n",
+    )
+    .unwrap();
+    let between = |client: &str, server: &str| -> Vec<String> {
+        let path = settings
+            .capaths
+            .between(client.as_bytes(), server.as_bytes());
+        path.into_iter()
+            .map(|realm| String::from_utf8_lossy(realm).into_owned())
+            .collect()
+    };
+    assert_eq!(between("ANL.GOV", "HAL.COM"), ["K5.MOON", "K5.JUPITER"]);
+    assert_eq!(between("ANL.GOV", "ES.NET"), [""; 0]);
+    assert_eq!(between("ANL.GOV", "PNL.GOV"), ["ES.NET"]);
+    // The other way nothing is configured: by the names.
+    assert_eq!(between("PNL.GOV", "ANL.GOV"), ["GOV"]);
+    assert_eq!(between("A.B.C", "X.Y.B.C"), ["B.C", "Y.B.C"]);
+    assert_eq!(between("A.B.C", "C"), ["B.C"]);
+    assert_eq!(between("C", "A.B.C"), ["B.C"]);
+    assert_eq!(between("A.COM", "B.ORG"), ["COM", "ORG"]);
+    assert_eq!(between("ABC.COM", "BC.COM"), ["COM"]);
+    assert_eq!(between("A", "B"), [""; 0]);
+    assert_eq!(between("A.COM", "A.COM"), [""; 0]);
+}
