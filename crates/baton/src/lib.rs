@@ -1,1 +1,43 @@
-//! GSS-API in memory-safe Rust with its own Kerberos 5, and security contexts that really change hands.
+//! GSS-API version 2 (RFC 2743) in memory-safe Rust with its own Kerberos 5, and security contexts that really change hands.
+//!
+//! - An [`Environment`] is made of an explicit [`Config`]; the process's environment is a source of defaults, never required.
+//! - A [`Credential`] has an acceptor's keys or an initiator's tickets.
+//! - [`Initiator`] and [`Acceptor`] run a handshake in [steps](Step), which ends with a [`Context`].
+//! - A context wraps, unwraps, signs and verifies, and can be [exported](Context::export) to, or
+//!   [sent over](transfer::send_over) to, another process, which then has it and nobody else.
+#![forbid(unsafe_code)]
+
+mod config;
+mod context;
+mod counts;
+mod credential;
+mod environment;
+mod handshake;
+mod identity;
+mod names;
+mod stack;
+pub mod transfer;
+mod world;
+
+pub use config::{Config, Replay, Store, Transfer};
+pub use context::{Context, ExportOptions, Message, Token};
+pub use counts::TransferCounts;
+pub use credential::{Credential, CredentialError};
+pub use environment::Environment;
+pub use gss_core::bindings::ChannelBindings;
+pub use gss_core::error::{Error, Major, Supplementary};
+pub use gss_core::flags::Flags;
+pub use gss_core::mechanism::{Facts, Failure, Unwrapped};
+pub use gss_core::name::Name;
+pub use gss_core::oid::Oid;
+pub use gss_core::sequence::Order;
+pub use gss_transfer::policy::Policy;
+pub use handshake::{Acceptor, Handshake, Initiator, Step};
+pub use names::NameError;
+
+/// The types of Kerberos underneath: principals, keys, keytabs, credential caches, settings.
+pub mod kerberos {
+    pub use krb5::formats::{ccache, conf, keytab, settings};
+    pub use krb5::principal::{Principal, PrincipalError};
+    pub use krb5_crypto::{Enctype, Key};
+}

@@ -1,0 +1,346 @@
+//! An established context: it protects messages, and it changes hands.
+
+use std::fmt;
+use std::time::Duration;
+
+use gss_core::mechanism::SecurityContext;
+use gss_transfer::Carrier;
+use gss_transfer::export::{Exporter, Sealed};
+use gss_transfer::import::Importer;
+use gss_transfer::policy::{Policy, Terms};
+use once::OnceStore;
+
+use crate::environment::Environment;
+use crate::identity;
+use crate::{Error, Facts, Order, Unwrapped};
+
+/// An established security context.
+///
+/// It protects messages for as long as it lives, also after its ticket has expired (long database sessions live on that);
+/// [`lifetime`](Self::lifetime) tells whether it has, and an expired one is not exported. Two threads may wrap and
+/// unwrap at once.
+///
+/// It cannot be cloned: it is here, or, after [`export`](Self::export), it is with whoever [imports](Self::import) the token.
+///
+/// ```ignore
+/// use baton::{Context, ExportOptions};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_realm, env, client, server) = baton::realm::doc_pair()?;
+/// let token = server.export(&ExportOptions::default()).map_err(|(_, error)| error)?;
+/// // `token.as_ref()` goes to another process, and there:
+/// let server = Context::import(&env, &token)?;
+/// assert!(Context::import(&env, &token).is_err(), "it changes hands once");
+///
+/// let sealed = client.wrap(true, b"hello")?;
+/// assert_eq!(server.unwrap(&sealed)?.data, b"hello");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Context {
+    env: Environment,
+    inner: Box<dyn SecurityContext>,
+}
+
+/// A message that was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// What was sent.
+    pub data: Vec<u8>,
+    /// Where it stands in the sequence. Anything but [`Order::InOrder`] is information beside a valid message: whoever
+    /// must not take a replay for a message looks here.
+    pub order: Order,
+    /// Whether it was encrypted.
+    pub confidential: bool,
+}
+
+/// How a context is to be exported. By default as the [configuration](crate::Config::transfer) says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// Who may import.
+    pub policy: Option<Policy>,
+    /// How long the token is good; it never outlives the context.
+    pub lifetime: Option<Duration>,
+}
+
+impl ExportOptions {
+    /// The same, for importers that `policy` admits.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// The same, with a token that is good for `lifetime`.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+}
+
+/// An exported context on its way: opaque bytes, worth nothing once imported, nor without the once-store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Vec<u8>);
+
+impl Token {
+    /// The bytes, for the way.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl From<Vec<u8>> for Token {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<&[u8]> for Token {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl AsRef<[u8]> for Token {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Until it is imported a token is a capability, so it does not print its bytes.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({} bytes)", self.0.len())
+    }
+}
+
+impl Context {
+    pub(crate) fn new(env: &Environment, inner: Box<dyn SecurityContext>) -> Self {
+        Self {
+            env: env.clone(),
+            inner,
+        }
+    }
+
+    /// Names, flags, lifetime.
+    pub fn facts(&self) -> &Facts {
+        self.inner.facts()
+    }
+
+    /// How long the context's ticket still lives; `None` if it has expired.
+    pub fn lifetime(&self) -> Option<Duration> {
+        let (expires, now) = (self.facts().expires, self.env.now());
+        (expires > now).then(|| expires.abs_diff(now))
+    }
+
+    /// `GSS_Wrap`: the token of `message`. If `confidential` is asked for, the message is encrypted or the call fails.
+    pub fn wrap(&self, confidential: bool, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut token = Vec::new();
+        let encrypted = self.wrap_into(confidential, message, &mut token)?;
+        if confidential && !encrypted {
+            return Err(NotConfidential.into());
+        }
+        Ok(token)
+    }
+
+    /// `GSS_Wrap`: appends the token of `message` to `out` and tells whether it is encrypted.
+    pub fn wrap_into(
+        &self,
+        confidential: bool,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Error> {
+        self.inner.wrap(confidential, message, out)
+    }
+
+    /// `GSS_Unwrap`: the message in `token`.
+    pub fn unwrap(&self, token: &[u8]) -> Result<Message, Error> {
+        let mut data = Vec::new();
+        let Unwrapped {
+            order,
+            confidential,
+        } = self.unwrap_into(token, &mut data)?;
+        Ok(Message {
+            data,
+            order,
+            confidential,
+        })
+    }
+
+    /// `GSS_Unwrap`: appends the message in `token` to `out`, which is left as it was on an error.
+    pub fn unwrap_into(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error> {
+        self.inner.unwrap(token, out)
+    }
+
+    /// `GSS_GetMIC`: a token that proves `message`, which travels beside it.
+    pub fn get_mic(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut token = Vec::new();
+        self.inner.get_mic(message, &mut token)?;
+        Ok(token)
+    }
+
+    /// `GSS_VerifyMIC`: whether `token` proves `message`, and where it stands in the sequence.
+    pub fn verify_mic(&self, message: &[u8], token: &[u8]) -> Result<Order, Error> {
+        self.inner.verify_mic(message, token)
+    }
+
+    /// `GSS_Wrap_size_limit`: the longest message whose token has at most `token_size` bytes; 0 if none has.
+    pub fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> u32 {
+        self.inner.wrap_size_limit(confidential, token_size)
+    }
+
+    /// `GSS_Export_sec_context`: deactivates the context here, and gives a token that re-activates it, once, in a process
+    /// that the policy admits and that shares the once-store.
+    ///
+    /// If it fails, at whichever step, there is no token and the context comes back as it was.
+    pub fn export(self, options: &ExportOptions) -> Result<Token, (Self, Error)> {
+        let env = self.env.clone();
+        let exported = env.transfer_store().and_then(|store| {
+            self.exporter(options, |exporter| exporter.export(&*self.inner, store))
+        });
+        match exported {
+            Ok(token) => {
+                self.leave();
+                Ok(Token(token))
+            }
+            Err(error) => Err(self.export_refused(error)),
+        }
+    }
+
+    /// `GSS_Import_sec_context`: takes over the context of `token`.
+    ///
+    /// If it fails nothing is taken: the true token still imports, here or elsewhere.
+    pub fn import(env: &Environment, token: &Token) -> Result<Self, Error> {
+        let imported = env
+            .transfer_store()
+            .and_then(|store| Self::import_from(env, store, Carrier::Store, token.as_ref()));
+        imported.map_err(|error| import_refused(env, error))
+    }
+
+    /// Seals this context for a socket; it is as it was.
+    pub(crate) fn seal(
+        &self,
+        options: &ExportOptions,
+        carrier: Carrier,
+    ) -> Result<Sealed, gss_transfer::Error> {
+        self.exporter(options, |exporter| exporter.seal(&*self.inner, carrier))
+    }
+
+    fn exporter<T>(
+        &self,
+        options: &ExportOptions,
+        export: impl FnOnce(&Exporter<'_>) -> Result<T, gss_transfer::Error>,
+    ) -> Result<T, gss_transfer::Error> {
+        let transfer = &self.env.config().transfer;
+        if !transfer.enabled {
+            return Err(gss_transfer::Error::SwitchedOff);
+        }
+        let (policy, now) = (self.policy(options), self.env.now());
+        export(&Exporter {
+            policy,
+            identity: &identity::of_this_process(policy.wanted()),
+            now,
+            expires: now + options.lifetime.unwrap_or(transfer.lifetime),
+            random: self.env.random(),
+        })
+    }
+
+    /// What `options` mean for this process as the exporter.
+    pub(crate) fn terms(&self, options: &ExportOptions) -> Result<Terms, gss_transfer::Error> {
+        let policy = self.policy(options);
+        policy
+            .bind(&identity::of_this_process(policy.wanted()))
+            .map_err(gss_transfer::Error::Policy)
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.env
+    }
+
+    fn policy<'a>(&'a self, options: &'a ExportOptions) -> &'a Policy {
+        let configured = &self.env.config().transfer.policy;
+        options.policy.as_ref().unwrap_or(configured)
+    }
+
+    /// The context is not here any more: wiped, counted, logged.
+    pub(crate) fn leave(self) {
+        let Self { env, inner } = self;
+        let facts = inner.facts();
+        tracing::info!(
+            initiator = %facts.initiator,
+            acceptor = %facts.acceptor,
+            "context exported"
+        );
+        env.counters().exported();
+        drop(inner);
+        crate::stack::wipe();
+    }
+
+    /// The context stays, and the caller learns why.
+    pub(crate) fn export_refused(self, error: gss_transfer::Error) -> (Self, Error) {
+        self.env.counters().export_refused(&error);
+        let error = Error::from(error);
+        tracing::warn!(initiator = %self.facts().initiator, %error, "context not exported");
+        (self, error)
+    }
+
+    /// The same, where the context was sealed and then did not leave.
+    pub(crate) fn send_failed(self, error: Error) -> (Self, Error) {
+        self.env.counters().send_failed();
+        tracing::warn!(initiator = %self.facts().initiator, %error, "context not sent");
+        (self, error)
+    }
+
+    pub(crate) fn import_from(
+        env: &Environment,
+        store: &OnceStore,
+        carrier: Carrier,
+        token: &[u8],
+    ) -> Result<Self, gss_transfer::Error> {
+        let inner = Importer {
+            store,
+            carrier,
+            identify: &identity::of_this_process,
+            now: env.now(),
+            mechanisms: &env.mechanisms(),
+        }
+        .import(token)?;
+        let context = Self::new(env, inner);
+        env.counters().imported();
+        tracing::info!(
+            initiator = %context.facts().initiator,
+            acceptor = %context.facts().acceptor,
+            "context imported"
+        );
+        Ok(context)
+    }
+}
+
+/// Counts and logs why an import failed.
+pub(crate) fn import_refused(env: &Environment, error: gss_transfer::Error) -> Error {
+    env.counters().import_refused(&error);
+    let error = Error::from(error);
+    tracing::warn!(%error, "context not imported");
+    error
+}
+
+/// Names and flags; never keys.
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("facts", self.facts())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Confidentiality was asked for and is not available on this context.
+#[derive(Debug, thiserror::Error)]
+#[error("the context was established without confidentiality")]
+struct NotConfidential;
+
+impl From<NotConfidential> for Error {
+    fn from(cause: NotConfidential) -> Self {
+        Self::new(gss_core::error::Major::Unavailable, cause)
+    }
+}

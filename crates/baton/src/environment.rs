@@ -1,0 +1,203 @@
+//! What calls have in common: configuration, clock, randomness, the once-store, counts.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use gss_core::host::Host;
+use gss_core::mechanism::Restore;
+use gss_krb5::Krb5;
+use krb5::formats::settings::Settings;
+use once::{FileOptions, Limits, OnceStore, StoreError};
+use wire::random::Random;
+use wire::time::{Clock, Timestamp};
+
+use crate::config::{Config, Replay, Store};
+use crate::counts::{Counters, TransferCounts};
+use crate::{Error, Name, names, world};
+
+/// The world of one configuration. Cheap to clone; clones share one once-store and one set of counts.
+///
+/// ```
+/// use baton::{Config, Environment};
+/// # fn main() -> Result<(), baton::Error> {
+/// let mine = Environment::new(Config::default())?; // explicit
+/// let usual = Environment::from_env()?;            // krb5.conf, KRB5_CONFIG, KRB5_KTNAME, KRB5CCNAME, ...
+/// assert_eq!(mine.counts().imported, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Environment(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    krb5: Krb5,
+    store: OnceLock<OnceStore>,
+    opening: Mutex<()>,
+    counters: Counters,
+}
+
+impl Environment {
+    /// The environment of `config`. Files that it names as `krb5.conf` are read now, the once-store is opened when it is first
+    /// needed.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_clock(config, Arc::new(world::SystemClock))
+    }
+
+    /// The environment that MIT's manual describes: `/etc/krb5.conf`, the `KRB5*` variables (outside of set-uid programs), the
+    /// user's own keytab and cache.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::new(Config::from_env()?)
+    }
+
+    /// The same as [`new`](Self::new), by another clock: tests live through a ticket's lifetime in no time.
+    pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let settings = match &config.settings {
+            Some(settings) => settings.clone(),
+            None => world::settings(&config.krb5_conf)?,
+        };
+        if config.replay == Replay::None {
+            tracing::warn!("replay detection of handshakes is switched off by configuration");
+        }
+        let random: Arc<dyn Random> = Arc::new(world::SystemRandom);
+        Ok(Self(Arc::new(Inner {
+            krb5: Krb5::new(Arc::clone(&random)),
+            config,
+            settings,
+            clock,
+            random,
+            store: OnceLock::new(),
+            opening: Mutex::new(()),
+            counters: Counters::default(),
+        })))
+    }
+
+    /// The configuration this was made from.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// What `krb5.conf` says.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// How often contexts changed hands in this process, and why they did not.
+    pub fn counts(&self) -> TransferCounts {
+        self.0.counters.snapshot()
+    }
+
+    /// How far clocks may be apart.
+    pub fn clock_skew(&self) -> Duration {
+        self.config()
+            .clock_skew
+            .unwrap_or(self.settings().clockskew)
+    }
+
+    /// `GSS_Canonicalize_name`: the principal that `name` means (RFC 2743 §2.4.14).
+    pub fn canonicalize(&self, name: &Name) -> Result<Name, Error> {
+        let principal = names::principal(name, self.settings())?;
+        Ok(names::name(&principal))
+    }
+
+    /// `GSS_Export_name`: the same bytes for the same principal, so that lists of them can be compared (RFC 2743 §3.2).
+    /// A [`Name`] of type [`NT_EXPORT_NAME`](crate::Oid::NT_EXPORT_NAME) reads them again.
+    pub fn export_name(&self, name: &Name) -> Result<Vec<u8>, Error> {
+        let principal = names::principal(name, self.settings())?;
+        Ok(names::export(&principal))
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn random(&self) -> &dyn Random {
+        &*self.0.random
+    }
+
+    pub(crate) fn shared_random(&self) -> Arc<dyn Random> {
+        Arc::clone(&self.0.random)
+    }
+
+    /// The mechanisms whose contexts can be imported.
+    pub(crate) fn mechanisms(&self) -> [&dyn Restore; 1] {
+        [&self.0.krb5]
+    }
+
+    /// The once-store, opened if it is not yet. What cannot be opened is tried again at the next call.
+    pub(crate) fn store(&self) -> Result<&OnceStore, StoreError> {
+        let Inner { store, opening, .. } = &*self.0;
+        if let Some(store) = store.get() {
+            return Ok(store);
+        }
+        let _one_at_a_time = opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.get().is_none() {
+            let opened = self.open_store()?;
+            return Ok(store.get_or_init(|| opened));
+        }
+        store.get().ok_or(StoreError::Forked)
+    }
+
+    fn open_store(&self) -> Result<OnceStore, StoreError> {
+        let clock = Arc::clone(&self.0.clock);
+        let limits = Limits {
+            clock_skew: self.clock_skew().max(Limits::default().clock_skew),
+            ..Limits::default()
+        };
+        match &self.config().store {
+            Store::Memory => Ok(OnceStore::memory_with(&limits, clock)),
+            Store::File { directory } => {
+                let options = FileOptions {
+                    directory: directory.clone(),
+                    limits,
+                    ..FileOptions::default()
+                };
+                OnceStore::file(&options, clock).map_err(|error| Arc::new(error).into())
+            }
+        }
+    }
+
+    /// The once-store, for a transfer.
+    pub(crate) fn transfer_store(&self) -> Result<&OnceStore, gss_transfer::Error> {
+        if !self.config().transfer.enabled {
+            return Err(gss_transfer::Error::SwitchedOff);
+        }
+        self.store().map_err(gss_transfer::Error::Store)
+    }
+
+    /// The world as a handshake sees it. An accept needs the store, and fails without it; an initiator does not.
+    pub(crate) fn host(&self, accepting: bool) -> Result<Host<'_>, Error> {
+        let replay = match self.config().replay {
+            Replay::Detect if accepting => {
+                let store = self.store();
+                Some(store.map_err(|error| Error::new(crate::Major::Failure, error))?)
+            }
+            _ => None,
+        };
+        Ok(Host {
+            clock: &*self.0.clock,
+            random: &*self.0.random,
+            replay,
+        })
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! Handshakes as steps: a step takes the state away and gives the next one back, or the context.
+
+use gss_core::bindings::ChannelBindings;
+use gss_core::error::{Error, Major};
+use gss_core::flags::Flags;
+use gss_core::mechanism::{self, Failure, Handshake as _};
+use gss_core::name::Name;
+use gss_krb5::{AcceptOptions, InitOptions};
+
+use crate::context::{Context, ExportOptions, Token};
+use crate::credential::Credential;
+use crate::environment::Environment;
+use crate::names;
+
+/// What a step of a handshake came to.
+#[derive(Debug)]
+pub enum Step {
+    /// Send `token`; the peer's answer goes to `next`.
+    Continue {
+        /// For the peer.
+        token: Vec<u8>,
+        /// Waits for the answer.
+        next: Handshake,
+    },
+    /// The context is established.
+    Done {
+        /// For the peer, if there is anything left to send.
+        token: Option<Vec<u8>>,
+        /// The established context.
+        context: Context,
+    },
+}
+
+impl Step {
+    fn new(env: &Environment, accepting: bool, step: mechanism::Step) -> Self {
+        match step {
+            mechanism::Step::Continue { token, next } => Self::Continue {
+                token,
+                next: Handshake {
+                    env: env.clone(),
+                    accepting,
+                    inner: next,
+                },
+            },
+            mechanism::Step::Done { token, context } => Self::Done {
+                token,
+                context: Context::new(env, context),
+            },
+        }
+    }
+}
+
+/// A handshake that waits for the peer's next token.
+pub struct Handshake {
+    env: Environment,
+    accepting: bool,
+    inner: Box<dyn mechanism::Handshake>,
+}
+
+impl Handshake {
+    /// Goes on with the peer's token. A failed step leaves nothing half-built; its [`Failure`] may hold a token for the peer.
+    pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
+        let host = self.env.host(self.accepting)?;
+        let step = self.inner.step(token, &host)?;
+        Ok(Step::new(&self.env, self.accepting, step))
+    }
+
+    /// A context that is not established cannot change hands: `GSS_S_NO_CONTEXT`, and the handshake goes on as it was.
+    pub fn export(self, _: &ExportOptions) -> Result<Token, (Self, Error)> {
+        Err((self, HalfOpen.into()))
+    }
+}
+
+impl std::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handshake")
+            .field("accepting", &self.accepting)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An export of a context that is not established.
+#[derive(Debug, thiserror::Error)]
+#[error("the context is not established yet, and a half-open one is not exported")]
+struct HalfOpen;
+
+impl From<HalfOpen> for Error {
+    fn from(cause: HalfOpen) -> Self {
+        Self::new(Major::NoContext, cause)
+    }
+}
+
+/// Begins a context: the client's side.
+///
+/// ```ignore
+/// use baton::{Acceptor, Flags, Initiator, Name, Step};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let realm = baton::realm::doc_realm()?;
+/// # let (env, client, service) = (realm.environment()?, realm.credential("alice")?, realm.acceptor()?);
+/// let name = Name::hostbased_service("HTTP@localhost");
+/// let begun = Initiator::new(&env, &client, &name).flags(Flags::MUTUAL).start()?;
+/// let Step::Continue { token, next } = begun else { panic!("mutual authentication has an answer") };
+///
+/// // `token` travels to the service, and there:
+/// let accepted = Acceptor::new(&env, &service).step(&token).map_err(|failure| failure.error)?;
+/// let Step::Done { token, context: server } = accepted else { panic!("one step is enough") };
+/// assert_eq!(server.facts().initiator.to_string(), "alice@EXAMPLE.TEST");
+///
+/// // its answer travels back:
+/// let done = next.step(&token.unwrap()).map_err(|failure| failure.error)?;
+/// let Step::Done { context: client, .. } = done else { panic!("established") };
+///
+/// let sealed = client.wrap(true, b"hello")?;
+/// assert_eq!(server.unwrap(&sealed)?.data, b"hello");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Initiator<'a> {
+    env: &'a Environment,
+    cred: &'a Credential,
+    target: &'a Name,
+    flags: Flags,
+    bindings: Option<ChannelBindings>,
+}
+
+impl<'a> Initiator<'a> {
+    /// A context with `target`, as whom `cred` speaks for. Mutual authentication, and detection of replayed and missing messages,
+    /// are asked for unless [`flags`](Self::flags) says otherwise.
+    pub fn new(env: &'a Environment, cred: &'a Credential, target: &'a Name) -> Self {
+        Self {
+            env,
+            cred,
+            target,
+            flags: Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE,
+            bindings: None,
+        }
+    }
+
+    /// Asks for just these flags.
+    #[must_use]
+    pub fn flags(mut self, flags: Flags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Ties the context to a channel.
+    #[must_use]
+    pub fn bindings(mut self, bindings: ChannelBindings) -> Self {
+        self.bindings = Some(bindings);
+        self
+    }
+
+    /// The first step: gets a ticket for the target, from the cache or a KDC, and gives the first token.
+    pub fn start(self) -> Result<Step, Error> {
+        let target = names::principal(self.target, self.env.settings())?;
+        let ticket = self.cred.ticket_for(self.env, &target)?;
+        let options = InitOptions {
+            flags: self.flags,
+            bindings: self.bindings,
+            ..InitOptions::new(self.env.shared_random())
+        };
+        let host = self.env.host(false)?;
+        let step = gss_krb5::initiate(&ticket, &target, &options, &host)
+            .map_err(|failure| failure.error)?;
+        Ok(Step::new(self.env, false, step))
+    }
+}
+
+/// Accepts a context: the service's side. See [`Initiator`] for both sides of a handshake.
+#[derive(Clone, Debug)]
+pub struct Acceptor<'a> {
+    env: &'a Environment,
+    cred: &'a Credential,
+    bindings: Option<ChannelBindings>,
+}
+
+impl<'a> Acceptor<'a> {
+    /// A context as the service whose keys `cred` has.
+    pub const fn new(env: &'a Environment, cred: &'a Credential) -> Self {
+        Self {
+            env,
+            cred,
+            bindings: None,
+        }
+    }
+
+    /// Insists on a channel: a peer that binds to another is refused.
+    #[must_use]
+    pub fn bindings(mut self, bindings: ChannelBindings) -> Self {
+        self.bindings = Some(bindings);
+        self
+    }
+
+    /// The first step, with the peer's first token. The keytab is looked at anew, so keys may rotate while the program runs.
+    pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
+        let cred = self.cred.acceptor_keys(self.env)?;
+        let mut options = AcceptOptions::new(self.env.shared_random());
+        options.policy.clock_skew = self.env.clock_skew();
+        options.bindings = self.bindings;
+        let host = self.env.host(true)?;
+        let acceptor = Box::new(gss_krb5::Acceptor::new(cred, options));
+        let step = acceptor.step(token, &host)?;
+        Ok(Step::new(self.env, true, step))
+    }
+}

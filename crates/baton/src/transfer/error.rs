@@ -1,0 +1,80 @@
+//! Why a message did not get through, one variant a rule.
+
+use std::io;
+
+use gss_core::error::{Error, Major};
+
+/// Why a message could not be sent or received.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CarryError {
+    /// The socket is full, or empty, and does not block.
+    #[error("the socket does not block and is not ready")]
+    WouldBlock,
+    /// The other end is closed.
+    #[error("the other end of the channel is closed")]
+    Closed,
+    /// A message was begun and could not be finished: what follows on this channel would not be understood.
+    #[error("the channel broke within a message")]
+    Broken,
+    /// The other end did not go on in time.
+    #[error("the other end of the channel did not go on in time")]
+    TimedOut,
+    /// A message longer than [`MAX_MESSAGE`](super::MAX_MESSAGE).
+    #[error("the message is longer than {} bytes", super::MAX_MESSAGE)]
+    TooLong,
+    /// More descriptors than [`MAX_DESCRIPTORS`](super::MAX_DESCRIPTORS).
+    #[error("more than {} descriptors", super::MAX_DESCRIPTORS)]
+    TooManyDescriptors,
+    /// A packet that no sender of ours makes.
+    #[error("a packet is malformed or out of place")]
+    Packet,
+    /// A message that no sender of ours makes.
+    #[error("the message is malformed")]
+    Message(#[from] wire::fields::FieldError),
+    /// Fewer or more descriptors came than were sent: this process may have too many open.
+    #[error("descriptors were lost on the way; is the limit of open files reached?")]
+    DescriptorsLost,
+    /// Something else than a context came.
+    #[error("a message without a context came where a context was expected")]
+    Unexpected,
+    /// The receiver did not prove who it is.
+    #[error("the receiver at the named socket did not prove who it is")]
+    NotProved,
+    /// A context came from a user whom this process does not believe.
+    #[error("user {0} sent a context, and this process believes its own user and root alone")]
+    Stranger(u32),
+    /// The system's own error.
+    #[error("the channel's socket failed")]
+    System(#[source] io::Error),
+}
+
+impl From<CarryError> for Error {
+    fn from(error: CarryError) -> Self {
+        let major = match &error {
+            CarryError::Packet | CarryError::Message(_) => Major::DefectiveToken,
+            CarryError::NotProved | CarryError::Stranger(_) => Major::Unauthorized,
+            CarryError::WouldBlock
+            | CarryError::Closed
+            | CarryError::Broken
+            | CarryError::TimedOut
+            | CarryError::TooLong
+            | CarryError::TooManyDescriptors
+            | CarryError::DescriptorsLost
+            | CarryError::Unexpected
+            | CarryError::System(_) => Major::Failure,
+        };
+        Self::new(major, error)
+    }
+}
+
+impl From<rustix::io::Errno> for CarryError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        use rustix::io::Errno;
+        match errno {
+            Errno::AGAIN => Self::WouldBlock,
+            Errno::PIPE | Errno::CONNRESET => Self::Closed,
+            other => Self::System(other.into()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Other processes: the test's own program again, told what to do over a socket.
