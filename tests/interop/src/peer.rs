@@ -231,14 +231,18 @@ pub fn program(vendor: Vendor) -> OsString {
         Vendor::Mit => (&MIT, "mit-krb5-gssapi", "gss_peer_mit"),
         Vendor::Heimdal => (&HEIMDAL, "heimdal-gssapi", "gss_peer_heimdal"),
     };
-    cell.get_or_init(|| compile(package, name))
+    cell.get_or_init(|| compile("gss_peer.c", package, name))
         .clone()
         .into_os_string()
 }
 
-/// Compiles under a name of this process and then renames, because test processes run side by side.
-fn compile(package: &str, name: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/gss_peer.c");
+/// Compiles `peers/SOURCE` against `package`; the program's path.
+///
+/// Under a name of this process at first, and then renamed, because test processes run side by side.
+pub fn compile(source: &str, package: &str, name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("peers")
+        .join(source);
     let exe = std::env::current_exe().expect("the test's own path");
     let dir = exe.parent().expect("a directory");
     let (own, shared) = (

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -25,7 +26,28 @@ pub const SERVICES: [(i32, &str, &str); 4] = [
     (20, "e20", "aes256-cts-hmac-sha384-192"),
 ];
 
-/// A running KDC; it ends with this value.
+/// Ends the KDC when standard input ends, and so with the test process, however that ends; then removes the directory.
+const GUARD: &str = r#"
+dir=$1; shift; exec 3<&0
+"$@" </dev/null 3<&- & kdc=$!
+( read -r _ <&3; kill -9 $kdc ) &
+wait $kdc; status=$?
+[ $status -lt 128 ] || rm -rf "$dir"
+exit $status
+"#;
+
+/// The realm of `vendor` that the tests of this process share; it is started at the first call.
+pub fn shared(vendor: Vendor) -> &'static Realm {
+    static MIT: OnceLock<Realm> = OnceLock::new();
+    static HEIMDAL: OnceLock<Realm> = OnceLock::new();
+    match vendor {
+        Vendor::Mit => &MIT,
+        Vendor::Heimdal => &HEIMDAL,
+    }
+    .get_or_init(|| Realm::start(vendor))
+}
+
+/// A running KDC; it ends with this value, or with the process.
 pub struct Realm {
     vendor: Vendor,
     dir: TempDir,
@@ -42,6 +64,7 @@ impl Realm {
             .expect("a temporary directory");
         let port = free_port();
         write_configuration(dir.path(), port);
+        fs::write(dir.path().join("password"), PASSWORD).expect("the password file");
         let kdc = match vendor {
             Vendor::Mit => start_mit(dir.path()),
             Vendor::Heimdal => start_heimdal(dir.path(), port),
@@ -92,10 +115,14 @@ impl Realm {
         command
     }
 
+    /// One of Heimdal's programs that `tests/install` unpacked, such as `kgetcred`.
+    pub fn heimdal(&self, program: &str, ccache: &str) -> Command {
+        self.command(needed(peers_dir().join("heimdal").join(program)), ccache)
+    }
+
     /// Gets [`CLIENT`] a ticket-granting ticket with `vendor`'s kinit into the cache `ccache`.
     pub fn kinit(&self, vendor: Vendor, ccache: &str) {
         let password = self.path("password");
-        fs::write(&password, PASSWORD).expect("the password file");
         let principal = format!("{CLIENT}@{REALM}");
         let output = match vendor {
             Vendor::Mit => {
@@ -106,7 +133,7 @@ impl Realm {
                     .output()
             }
             Vendor::Heimdal => self
-                .command(needed(peers_dir().join("heimdal/kinit.heimdal")), ccache)
+                .heimdal("kinit.heimdal", ccache)
                 .arg(format!("--password-file={}", password.display()))
                 .arg(&principal)
                 .output(),
@@ -151,7 +178,7 @@ impl Realm {
 
 impl Drop for Realm {
     fn drop(&mut self) {
-        let _ = self.kdc.kill();
+        drop(self.kdc.stdin.take());
         let _ = self.kdc.wait();
     }
 }
@@ -247,9 +274,8 @@ fn start_mit(dir: &Path) -> Child {
         );
     }
     let mut kdc = Command::new(needed("/usr/sbin/krb5kdc".into()));
-    set_environment(&mut kdc, dir);
     kdc.args(["-n", "-r", REALM, "-P"]).arg(dir.join("kdc.pid"));
-    spawn(kdc, dir)
+    spawn(&kdc, dir)
 }
 
 fn start_heimdal(dir: &Path, port: u16) -> Child {
@@ -295,17 +321,23 @@ fn start_heimdal(dir: &Path, port: u16) -> Child {
         admin(Vendor::Heimdal, dir, &["ext_keytab", &keytab, &name]);
     }
     let mut kdc = Command::new(needed(peers_dir().join("heimdal/kdc")));
-    set_environment(&mut kdc, dir);
     kdc.arg(format!("--config-file={}", dir.join("kdc.conf").display()))
         .arg(format!("--ports={port}"))
         .arg("--addresses=127.0.0.1");
-    spawn(kdc, dir)
+    spawn(&kdc, dir)
 }
 
-fn spawn(mut kdc: Command, dir: &Path) -> Child {
+fn spawn(kdc: &Command, dir: &Path) -> Child {
     let log = fs::File::create(dir.join("kdc.out")).expect("the KDC's output file");
     let errors = log.try_clone().expect("the KDC's output file");
-    kdc.stdin(Stdio::null())
+    let mut guarded = Command::new("/bin/sh");
+    set_environment(&mut guarded, dir);
+    guarded
+        .args(["-c", GUARD, "guard"])
+        .arg(dir)
+        .arg(kdc.get_program())
+        .args(kdc.get_args())
+        .stdin(Stdio::piped())
         .stdout(log)
         .stderr(errors)
         .spawn()
@@ -332,7 +364,8 @@ fn admin(vendor: Vendor, dir: &Path, command: &[&str]) -> String {
     succeeded(&format!("kadmin {}", command.join(" ")), output)
 }
 
-fn succeeded(what: &str, output: std::process::Output) -> String {
+/// The standard output of a program that succeeded. Panics, with what it said, if it did not.
+pub fn succeeded(what: &str, output: std::process::Output) -> String {
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
