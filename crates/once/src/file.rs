@@ -286,3 +286,34 @@ fn is_leftover(directory: BorrowedFd<'_>, name: &OsStr) -> bool {
         .duration_since(made)
         .is_ok_and(|age| age > TEMPORARY_LIFE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{FileOptions, Limits};
+    use wire::time::Timestamp;
+
+    /// More than any tmpfs has: the kernel's own answer, without filling one.
+    #[test]
+    fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
+        let home = tempfile::tempdir_in("/dev/shm").unwrap();
+        let options = FileOptions {
+            directory: Some(home.path().join("store")),
+            ..FileOptions::default()
+        };
+        let directory = Directory::open(&options).unwrap();
+        for kind in [Kind::Marks { segment: 0 }, Kind::Deposits] {
+            let header = Header::propose(kind, &Limits::default(), Timestamp::default()).unwrap();
+            let header = Header {
+                slots: 1 << 44,
+                ..header
+            };
+            let refused = create(&directory, &header);
+            assert!(
+                matches!(refused, Err(OpenError::NoSpace { .. })),
+                "{refused:?}"
+            );
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        }
+    }
+}
