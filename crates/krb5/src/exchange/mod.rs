@@ -2,5 +2,6 @@
 
 pub mod ap;
 pub mod as_exchange;
+mod kdc_reply;
 pub mod tgs;
 pub mod transited;

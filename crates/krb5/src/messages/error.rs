@@ -30,6 +30,8 @@ pub mod error_code {
     pub const KDC_ERR_C_PRINCIPAL_UNKNOWN: i32 = 6;
     /// The server is not known.
     pub const KDC_ERR_S_PRINCIPAL_UNKNOWN: i32 = 7;
+    /// A ticket that begins later is not to be had.
+    pub const KDC_ERR_CANNOT_POSTDATE: i32 = 10;
     /// The ticket would begin after its end.
     pub const KDC_ERR_NEVER_VALID: i32 = 11;
     /// The KDC's policy refuses.
@@ -92,4 +94,45 @@ pub mod error_code {
     pub const KDC_ERR_WRONG_REALM: i32 = 68;
     /// Another step of pre-authentication follows (RFC 6113 §5.2).
     pub const KDC_ERR_MORE_PREAUTH_DATA_REQUIRED: i32 = 91;
+
+    /// What the error says, for people.
+    pub const fn text(code: i32) -> &'static str {
+        match code {
+            KDC_ERR_C_PRINCIPAL_UNKNOWN => "the client is not known",
+            KDC_ERR_S_PRINCIPAL_UNKNOWN => "the server is not known",
+            KDC_ERR_CANNOT_POSTDATE => "a ticket that begins later is not to be had",
+            KDC_ERR_NEVER_VALID => "the ticket would begin after its end",
+            KDC_ERR_POLICY => "the KDC's policy refuses",
+            KDC_ERR_BADOPTION => "the KDC does not do what an option asks for",
+            KDC_ERR_ETYPE_NOSUPP => "the KDC has no enctype that was asked for",
+            KDC_ERR_SUMTYPE_NOSUPP => "the checksum's type is not known",
+            KDC_ERR_PADATA_TYPE_NOSUPP => "the pre-authentication's type is not known",
+            KDC_ERR_KEY_EXPIRED => "the client's key has expired",
+            KDC_ERR_PREAUTH_FAILED => "the pre-authentication is wrong",
+            KDC_ERR_PREAUTH_REQUIRED => "pre-authentication is needed",
+            KRB_AP_ERR_BAD_INTEGRITY => "a decrypted part fails its integrity check",
+            KRB_AP_ERR_TKT_EXPIRED => "the ticket has expired",
+            KRB_AP_ERR_TKT_NYV => "the ticket is not valid yet",
+            KRB_AP_ERR_REPEAT => "the request is a replay",
+            KRB_AP_ERR_NOT_US => "the ticket is for another server",
+            KRB_AP_ERR_BADMATCH => "ticket and authenticator name different clients",
+            KRB_AP_ERR_SKEW => "the clocks are too far apart",
+            KRB_AP_ERR_BADADDR => "the address is wrong",
+            KRB_AP_ERR_BADVERSION => "the protocol's version is another",
+            KRB_AP_ERR_MSG_TYPE => "the message is of another type",
+            KRB_AP_ERR_MODIFIED => "the message was modified",
+            KRB_AP_ERR_BADORDER => "the message is out of order",
+            KRB_AP_ERR_BADKEYVER => "the key's version is not there",
+            KRB_AP_ERR_NOKEY => "there is no key",
+            KRB_AP_ERR_MUT_FAIL => "mutual authentication failed",
+            KRB_AP_ERR_INAPP_CKSUM => "the checksum in the message is of a type that does not fit",
+            KRB_AP_PATH_NOT_ACCEPTED => "the transited realms are not accepted",
+            KRB_ERR_RESPONSE_TOO_BIG => "the reply is too big for UDP",
+            KRB_ERR_GENERIC => "what no other code says",
+            KRB_ERR_FIELD_TOOLONG => "a field is longer than this implementation takes",
+            KDC_ERR_WRONG_REALM => "the realm is another",
+            KDC_ERR_MORE_PREAUTH_DATA_REQUIRED => "another step of pre-authentication follows",
+            _ => "an error without a text here",
+        }
+    }
 }

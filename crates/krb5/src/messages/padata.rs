@@ -41,6 +41,8 @@ pub mod pa_type {
     pub const PA_ETYPE_INFO: i32 = 11;
     /// How to make keys from the password.
     pub const PA_ETYPE_INFO2: i32 = 19;
+    /// What the KDC wants to see again (RFC 6113 §5.2).
+    pub const PA_FX_COOKIE: i32 = 133;
     /// FAST (RFC 6113 §5.4).
     pub const PA_FX_FAST: i32 = 136;
     /// The client asks that the reply protect the request (RFC 6806 §11).

@@ -1,0 +1,160 @@
+//! The authentication service (RFC 4120 §3.1.2, §3.1.3).
+
+use krb5_crypto::KeyUsage;
+use wire::der::{GeneralString, Value};
+use wire::time::Timestamp;
+
+use super::grant::{Grant, Limit, OPTIONAL, first_common, within};
+use super::refusal::Refusal;
+use super::{AsReq, KdcKey, KdcReqBody, Service, error_code};
+use crate::messages::{
+    AsRep, Const, EncryptedData, EtypeInfo2Entry, MethodData, PaData, PaEncTsEnc, PrincipalName,
+    Ticket, kdc_options, pa_type, ticket_flags,
+};
+
+/// Options that only the ticket-granting service has, or that nobody has here.
+const REFUSED: u32 = kdc_options::FORWARDED
+    | kdc_options::PROXY
+    | kdc_options::REQUEST_ANONYMOUS
+    | kdc_options::ENC_TKT_IN_SKEY
+    | kdc_options::RENEW
+    | kdc_options::VALIDATE;
+
+impl Service<'_> {
+    pub(super) fn as_reply(&self, request: &AsReq<'_>) -> Result<Vec<u8>, Refusal> {
+        let body = &request.req_body;
+        let (cname, client) = self.client(body)?;
+        let (sname, server) = self.server(body)?;
+        if body.kdc_options.bits() & REFUSED != 0 {
+            return Err(Refusal::new(error_code::KDC_ERR_BADOPTION));
+        }
+        if body.kdc_options.contains(kdc_options::POSTDATED) {
+            return Err(Refusal::new(error_code::KDC_ERR_CANNOT_POSTDATE));
+        }
+        let client_key = first_common(&body.etype, client)?;
+        self.check_timestamp(request, client)?;
+
+        let times = self.times(body, Limit::NONE)?;
+        let options = body.kdc_options;
+        let renewable = times.renew_till.map_or(0, |_| ticket_flags::RENEWABLE);
+        let flags = OPTIONAL
+            .iter()
+            .filter(|(option, _)| options.contains(*option))
+            .fold(renewable, |flags, (_, flag)| flags | flag);
+        let grant = Grant {
+            client: cname.clone(),
+            server: sname.clone(),
+            server_key: &server[0],
+            session: self.session_key(&body.etype, server)?,
+            flags: flags | ticket_flags::INITIAL | ticket_flags::PRE_AUTHENT,
+            authtime: times.starttime,
+            starttime: times.starttime,
+            endtime: times.endtime,
+            renew_till: times.renew_till,
+            caddr: body.addresses.clone(),
+            authorization_data: None,
+        };
+        self.as_rep(&grant, body, client_key)
+    }
+
+    fn as_rep(
+        &self,
+        grant: &Grant<'_>,
+        body: &KdcReqBody<'_>,
+        client_key: &KdcKey,
+    ) -> Result<Vec<u8>, Refusal> {
+        let KdcKey { key, kvno, salt: _ } = client_key;
+        let cipher = self.enc_part::<25>(grant, body, key, KeyUsage::AS_REP_ENC_PART);
+        let ticket = self.ticket(grant);
+        let info = vec![etype_info2(client_key)].encode();
+        let padata = vec![PaData {
+            padata_type: pa_type::PA_ETYPE_INFO2,
+            padata_value: &info,
+        }];
+        let reply = AsRep {
+            pvno: Const,
+            msg_type: Const,
+            padata: client_key.salt.is_some().then_some(padata),
+            crealm: GeneralString(self.kdc.principals.realm()),
+            cname: grant.client.clone(),
+            ticket: Ticket::decode(&ticket)?,
+            enc_part: EncryptedData::new(key, Some(*kvno), &cipher),
+        };
+        Ok(reply.encode())
+    }
+
+    fn client<'b>(
+        &self,
+        body: &'b KdcReqBody<'_>,
+    ) -> Result<(&'b PrincipalName<'b>, &[KdcKey]), Refusal> {
+        let unknown = || Refusal::new(error_code::KDC_ERR_C_PRINCIPAL_UNKNOWN);
+        let cname = body.cname.as_ref().ok_or_else(unknown)?;
+        let keys = self.kdc.principals.newest(cname).ok_or_else(unknown)?;
+        Ok((cname, keys))
+    }
+
+    /// Pre-authentication: the client's time, under a key of the client (RFC 4120 §5.2.7.2).
+    fn check_timestamp(&self, request: &AsReq<'_>, client: &[KdcKey]) -> Result<(), Refusal> {
+        let padata = request.padata.as_deref().unwrap_or_default();
+        let timestamp = padata
+            .iter()
+            .find(|pa| pa.padata_type == pa_type::PA_ENC_TIMESTAMP);
+        let Some(timestamp) = timestamp else {
+            let required = error_code::KDC_ERR_PREAUTH_REQUIRED;
+            return Err(offer(required, &request.req_body.etype, client));
+        };
+        let failed = || {
+            offer(
+                error_code::KDC_ERR_PREAUTH_FAILED,
+                &request.req_body.etype,
+                client,
+            )
+        };
+        let data = EncryptedData::decode(timestamp.padata_value)?;
+        let key = first_common(&[data.etype], client)?;
+        let plain = data.decrypt::<PaEncTsEnc>(&key.key).map_err(|_| failed())?;
+        let plain = PaEncTsEnc::decode(&plain).map_err(|_| failed())?;
+        if !within(moment(&plain), self.now, self.kdc.policy.clock_skew) {
+            return Err(Refusal::new(error_code::KRB_AP_ERR_SKEW));
+        }
+        Ok(())
+    }
+}
+
+fn moment(plain: &PaEncTsEnc) -> Timestamp {
+    let micros = plain.pausec.map_or(0, |pausec| i64::from(pausec.get()));
+    Timestamp::from_micros(Timestamp::from(plain.patimestamp).micros() + micros)
+}
+
+/// An error that says how the client can prove itself: an entry a key, in the order of the request.
+fn offer(code: i32, etypes: &[i32], client: &[KdcKey]) -> Refusal {
+    let info: Vec<_> = etypes
+        .iter()
+        .filter_map(|etype| {
+            client
+                .iter()
+                .find(|key| key.key.enctype().number() == *etype)
+        })
+        .map(etype_info2)
+        .collect();
+    let info = info.encode();
+    let methods: MethodData<'_> = vec![
+        PaData {
+            padata_type: pa_type::PA_ETYPE_INFO2,
+            padata_value: &info,
+        },
+        PaData {
+            padata_type: pa_type::PA_ENC_TIMESTAMP,
+            padata_value: b"",
+        },
+    ];
+    Refusal::with_data(code, &methods)
+}
+
+fn etype_info2(key: &KdcKey) -> EtypeInfo2Entry<'_> {
+    EtypeInfo2Entry {
+        etype: key.key.enctype().number(),
+        salt: key.salt.as_deref().map(GeneralString),
+        s2kparams: None,
+    }
+}

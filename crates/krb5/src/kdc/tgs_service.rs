@@ -1,0 +1,302 @@
+//! The ticket-granting service (RFC 4120 §3.3.2, §3.3.3).
+
+use krb5_crypto::{Key, KeyUsage};
+use wire::der::{GeneralString, Value};
+use wire::time::Timestamp;
+use zeroize::Zeroizing;
+
+use super::grant::{Grant, Limit, OPTIONAL, enctype, within};
+use super::refusal::Refusal;
+use super::{KdcReqBody, Service, TgsReq, error_code};
+use crate::messages::{
+    ApReq, Authenticator, AuthorizationData, Const, EncTicketPart, EncryptedData, HostAddress,
+    KerberosTime, TgsRep, Ticket, kdc_options, pa_type, ticket_flags,
+};
+use crate::principal::Principal;
+
+/// Options that nobody has here.
+const REFUSED: u32 = kdc_options::PROXY
+    | kdc_options::REQUEST_ANONYMOUS
+    | kdc_options::ENC_TKT_IN_SKEY
+    | kdc_options::VALIDATE;
+
+/// Flags that a ticket takes over from the one it comes from.
+const INHERITED: u32 =
+    ticket_flags::PRE_AUTHENT | ticket_flags::HW_AUTHENT | ticket_flags::FORWARDED;
+
+/// A request whose sender holds the ticket-granting ticket's session key.
+struct Authentic<'a> {
+    tgt: EncTicketPart<'a>,
+    session: Key,
+    subkey: Option<Key>,
+}
+
+impl Service<'_> {
+    pub(super) fn tgs_reply(&self, request: &TgsReq<'_>) -> Result<Vec<u8>, Refusal> {
+        let body = &request.req_body;
+        let header = ap_req(request)?;
+        let header = ApReq::decode(header)?;
+        let ticket = self.open_ticket(&header.ticket)?;
+        let tgt = EncTicketPart::decode(&ticket)?;
+        let session = tgt
+            .key
+            .to_key()
+            .map_err(|_| refuse(error_code::KDC_ERR_ETYPE_NOSUPP))?;
+        let plain = header
+            .authenticator
+            .decrypt_as(&session, KeyUsage::TGS_REQ_AUTHENTICATOR)
+            .map_err(|_| refuse(error_code::KRB_AP_ERR_BAD_INTEGRITY))?;
+        let authenticator = Authenticator::decode(&plain)?;
+        self.check_authenticator(&authenticator, &tgt)?;
+        self.check_ticket(&tgt)?;
+        check_body(&authenticator, &session, body)?;
+        let subkey = authenticator
+            .subkey
+            .map(|subkey| subkey.to_key())
+            .transpose();
+        let subkey = subkey.map_err(|_| refuse(error_code::KDC_ERR_ETYPE_NOSUPP))?;
+        self.grant(
+            &Authentic {
+                tgt,
+                session,
+                subkey,
+            },
+            body,
+        )
+    }
+
+    /// The ticket must be one for this realm's ticket-granting service.
+    fn open_ticket(&self, ticket: &Ticket<'_>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let krbtgt = Principal::krbtgt(self.kdc.principals.realm());
+        if ticket.realm.0 != krbtgt.realm() || !ticket.sname.names(&krbtgt) {
+            return Err(refuse(error_code::KRB_AP_ERR_NOT_US));
+        }
+        let etype = enctype(ticket.enc_part.etype)?;
+        let kvno = ticket.enc_part.kvno.map(|kvno| kvno.bits());
+        let keys = self.kdc.principals.keys(&krbtgt).iter();
+        let mut keys = keys.filter(|key| key.key.enctype().number() == etype.number());
+        let key = keys
+            .find(|key| kvno.is_none_or(|kvno| kvno == key.kvno))
+            .ok_or(refuse(error_code::KRB_AP_ERR_BADKEYVER))?;
+        let plain = ticket.enc_part.decrypt::<EncTicketPart<'_>>(&key.key);
+        plain.map_err(|_| refuse(error_code::KRB_AP_ERR_BAD_INTEGRITY))
+    }
+
+    fn check_authenticator(
+        &self,
+        authenticator: &Authenticator<'_>,
+        tgt: &EncTicketPart<'_>,
+    ) -> Result<(), Refusal> {
+        let same_name = authenticator.cname.name_string == tgt.cname.name_string;
+        if authenticator.crealm != tgt.crealm || !same_name {
+            return Err(refuse(error_code::KRB_AP_ERR_BADMATCH));
+        }
+        let micros = Timestamp::from(authenticator.ctime).micros();
+        let ctime = Timestamp::from_micros(micros + i64::from(authenticator.cusec.get()));
+        if !within(ctime, self.now, self.kdc.policy.clock_skew) {
+            return Err(refuse(error_code::KRB_AP_ERR_SKEW));
+        }
+        Ok(())
+    }
+
+    fn check_ticket(&self, tgt: &EncTicketPart<'_>) -> Result<(), Refusal> {
+        let skew = self.kdc.policy.clock_skew;
+        let starttime = Timestamp::from(tgt.starttime.unwrap_or(tgt.authtime));
+        if starttime > self.now + skew || tgt.flags.contains(ticket_flags::INVALID) {
+            return Err(refuse(error_code::KRB_AP_ERR_TKT_NYV));
+        }
+        if Timestamp::from(tgt.endtime) < self.now {
+            return Err(refuse(error_code::KRB_AP_ERR_TKT_EXPIRED));
+        }
+        Ok(())
+    }
+
+    fn grant(&self, client: &Authentic<'_>, body: &KdcReqBody<'_>) -> Result<Vec<u8>, Refusal> {
+        let (options, tgt) = (body.kdc_options, &client.tgt);
+        if options.bits() & REFUSED != 0 {
+            return Err(refuse(error_code::KDC_ERR_BADOPTION));
+        }
+        if options.contains(kdc_options::POSTDATED) {
+            return Err(refuse(error_code::KDC_ERR_CANNOT_POSTDATE));
+        }
+        let (sname, server) = self.server(body)?;
+        let times = self.times_from(tgt, body)?;
+        let added = client.authorization_data(body)?;
+        let grant = Grant {
+            client: tgt.cname.clone(),
+            server: sname.clone(),
+            server_key: &server[0],
+            session: self.session_key(&body.etype, server)?,
+            flags: flags(tgt, body, times.renew_till)?,
+            authtime: tgt.authtime,
+            starttime: times.starttime,
+            endtime: times.endtime,
+            renew_till: times.renew_till,
+            caddr: addresses(tgt, body),
+            authorization_data: joined(
+                added
+                    .as_ref()
+                    .map(|added| AuthorizationData::decode(added))
+                    .transpose()?,
+                tgt.authorization_data.clone(),
+            ),
+        };
+        self.tgs_rep(&grant, body, client)
+    }
+
+    /// A renewed ticket lives as long as the old one did; another lives within the one it comes from.
+    fn times_from(
+        &self,
+        tgt: &EncTicketPart<'_>,
+        body: &KdcReqBody<'_>,
+    ) -> Result<super::grant::Times, Refusal> {
+        let renewable = tgt.flags.contains(ticket_flags::RENEWABLE);
+        let renew_till = tgt.renew_till.filter(|_| renewable).map(Timestamp::from);
+        if !body.kdc_options.contains(kdc_options::RENEW) {
+            let limit = Limit {
+                endtime: tgt.endtime.into(),
+                renew_till,
+            };
+            return self.times(body, limit);
+        }
+        let renew_till = renew_till.ok_or(refuse(error_code::KDC_ERR_BADOPTION))?;
+        if renew_till < self.now {
+            return Err(refuse(error_code::KRB_AP_ERR_TKT_EXPIRED));
+        }
+        let starttime = Timestamp::from(tgt.starttime.unwrap_or(tgt.authtime));
+        let endtime = self.now + starttime.abs_diff(tgt.endtime.into());
+        let limit = Limit {
+            endtime: endtime.min(renew_till),
+            renew_till: Some(renew_till),
+        };
+        let times = self.times(body, limit)?;
+        Ok(super::grant::Times {
+            renew_till: tgt.renew_till,
+            ..times
+        })
+    }
+
+    fn tgs_rep(
+        &self,
+        grant: &Grant<'_>,
+        body: &KdcReqBody<'_>,
+        client: &Authentic<'_>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let (key, usage) = match &client.subkey {
+            Some(subkey) => (subkey, KeyUsage::TGS_REP_ENC_PART_SUBKEY),
+            None => (&client.session, KeyUsage::TGS_REP_ENC_PART_SESSION_KEY),
+        };
+        let cipher = self.enc_part::<26>(grant, body, key, usage);
+        let ticket = self.ticket(grant);
+        let reply = TgsRep {
+            pvno: Const,
+            msg_type: Const,
+            padata: None,
+            crealm: GeneralString(self.kdc.principals.realm()),
+            cname: grant.client.clone(),
+            ticket: Ticket::decode(&ticket)?,
+            enc_part: EncryptedData::new(key, None, &cipher),
+        };
+        Ok(reply.encode())
+    }
+}
+
+impl Authentic<'_> {
+    /// The authorization data that the client adds, still encoded.
+    fn authorization_data(
+        &self,
+        body: &KdcReqBody<'_>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
+        let (key, usage) = match &self.subkey {
+            Some(subkey) => (subkey, KeyUsage::TGS_REQ_AUTHORIZATION_DATA_SUBKEY),
+            None => (
+                &self.session,
+                KeyUsage::TGS_REQ_AUTHORIZATION_DATA_SESSION_KEY,
+            ),
+        };
+        let data = body.enc_authorization_data.as_ref();
+        let plain = data.map(|data| data.decrypt_as(key, usage)).transpose();
+        plain.map_err(|_| refuse(error_code::KRB_AP_ERR_BAD_INTEGRITY))
+    }
+}
+
+fn refuse(code: i32) -> Refusal {
+    Refusal::new(code)
+}
+
+fn ap_req<'a>(request: &TgsReq<'a>) -> Result<&'a [u8], Refusal> {
+    let padata = request.padata.as_deref().unwrap_or_default();
+    let header = padata
+        .iter()
+        .find(|pa| pa.padata_type == pa_type::PA_TGS_REQ);
+    let header = header.ok_or(refuse(error_code::KDC_ERR_PADATA_TYPE_NOSUPP))?;
+    Ok(header.padata_value)
+}
+
+/// The authenticator's checksum covers the request; a body has one encoding, so it is the one that came.
+fn check_body(
+    authenticator: &Authenticator<'_>,
+    session: &Key,
+    body: &KdcReqBody<'_>,
+) -> Result<(), Refusal> {
+    let inappropriate = || refuse(error_code::KRB_AP_ERR_INAPP_CKSUM);
+    let cksum = authenticator.cksum.as_ref().ok_or_else(inappropriate)?;
+    if cksum.cksumtype != session.enctype().checksum_type() {
+        return Err(inappropriate());
+    }
+    let usage = KeyUsage::TGS_REQ_AUTHENTICATOR_CHECKSUM;
+    session
+        .verify_checksum(usage, &[&body.encode()], cksum.checksum)
+        .map_err(|_| refuse(error_code::KRB_AP_ERR_MODIFIED))
+}
+
+fn flags(
+    tgt: &EncTicketPart<'_>,
+    body: &KdcReqBody<'_>,
+    renew_till: Option<KerberosTime>,
+) -> Result<u32, Refusal> {
+    let options = body.kdc_options;
+    if options.contains(kdc_options::RENEW) {
+        return Ok(tgt.flags.without(ticket_flags::INITIAL).bits());
+    }
+    let mut flags = tgt.flags.bits() & INHERITED;
+    // RFC 4120 §2.7: one realm, so the path is empty and checked.
+    flags |= ticket_flags::TRANSITED_POLICY_CHECKED;
+    for (option, flag) in OPTIONAL {
+        if options.contains(option) && tgt.flags.contains(flag) {
+            flags |= flag;
+        }
+    }
+    if renew_till.is_some() {
+        flags |= ticket_flags::RENEWABLE;
+    }
+    if options.contains(kdc_options::FORWARDED) {
+        if !tgt.flags.contains(ticket_flags::FORWARDABLE) {
+            return Err(refuse(error_code::KDC_ERR_BADOPTION));
+        }
+        flags |= ticket_flags::FORWARDED;
+    }
+    Ok(flags)
+}
+
+/// A forwarded ticket is for the addresses of the request, any other for those of the ticket it comes from.
+fn addresses<'a>(tgt: &EncTicketPart<'a>, body: &KdcReqBody<'a>) -> Option<Vec<HostAddress<'a>>> {
+    if body.kdc_options.contains(kdc_options::FORWARDED) {
+        body.addresses.clone()
+    } else {
+        tgt.caddr.clone()
+    }
+}
+
+fn joined<'a>(
+    added: Option<AuthorizationData<'a>>,
+    own: Option<AuthorizationData<'a>>,
+) -> Option<AuthorizationData<'a>> {
+    match (added, own) {
+        (Some(mut added), Some(own)) => {
+            added.extend(own);
+            Some(added)
+        }
+        (added, own) => added.or(own),
+    }
+}
