@@ -26,3 +26,6 @@ pub use context::Context;
 pub use error::{Error, Local, Malformed, PeerMisbehaved};
 pub use initiate::{InitOptions, ServiceTicket, initiate};
 pub use state::Krb5;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! Two parties in memory, with a clock and randomness that are values.
+
+mod calls;
+mod checks;
+mod crafted;
+mod handshake;
+mod messages;
+mod realm;
+mod state;
