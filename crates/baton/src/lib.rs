@@ -13,6 +13,7 @@ mod counts;
 mod credential;
 mod environment;
 mod handshake;
+pub mod host;
 mod identity;
 mod names;
 mod stack;

@@ -1,0 +1,278 @@
+//! Credential caches: in files that MIT's and Heimdal's programs share with us, and in this process's memory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use krb5::formats::ccache::{CcacheError, Credential, CredentialCache, encode_credential};
+use krb5::formats::residual::CcacheName;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use wire::random::array;
+
+use super::secret_file::{Lock, contents, lock};
+use crate::world::SystemRandom;
+
+/// A credential cache, by its name; it need not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CcacheStore {
+    name: CcacheName,
+}
+
+/// Why a credential cache does not do what is asked of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CcacheStoreError {
+    /// There is no such cache.
+    #[error("there is no credential cache {0}: get a ticket first")]
+    NotFound(CcacheName),
+    /// It cannot be read or written.
+    #[error("cannot {doing} the credential cache {name}: {cause}")]
+    Io {
+        /// Reading or writing.
+        doing: &'static str,
+        /// The cache.
+        name: CcacheName,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// Somebody put a symbolic link where a cache should be.
+    #[error(
+        "the credential cache {0} is a symbolic link, which is not followed: name the file itself"
+    )]
+    Link(CcacheName),
+    /// It belongs to somebody else, who could choose our tickets.
+    #[error("the credential cache {name} belongs to user {owner}, not to us")]
+    Owner {
+        /// The cache.
+        name: CcacheName,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// It is no cache, or what should be written does not fit into one.
+    #[error("{name}: {cause}")]
+    Format {
+        /// The cache.
+        name: CcacheName,
+        /// What is wrong.
+        cause: CcacheError,
+    },
+}
+
+/// The caches in memory, by name. They live as long as the process.
+static MEMORY: Mutex<BTreeMap<String, CredentialCache>> = Mutex::new(BTreeMap::new());
+
+/// The locks of fcntl(2) do not keep threads apart, and closing any descriptor of a file gives its lock up.
+static FILES: Mutex<()> = Mutex::new(());
+
+fn memory() -> MutexGuard<'static, BTreeMap<String, CredentialCache>> {
+    MEMORY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl CcacheStore {
+    /// The cache called `name`.
+    pub fn new(name: CcacheName) -> Self {
+        Self { name }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &CcacheName {
+        &self.name
+    }
+
+    /// Everything in it.
+    pub fn read(&self) -> Result<CredentialCache, CcacheStoreError> {
+        match &self.name {
+            CcacheName::Memory(name) => {
+                let found = memory().get(name).map(copy);
+                found.ok_or_else(|| CcacheStoreError::NotFound(self.name.clone()))
+            }
+            CcacheName::File(path) => {
+                let _threads = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+                let file = self.open(Path::new(path), OFlags::RDONLY, Lock::Shared)?;
+                self.parse(&file)
+            }
+        }
+    }
+
+    /// Makes it anew, with just what is in `cache`. A file appears in one step: who reads it sees the old or the new one.
+    pub fn replace(&self, cache: &CredentialCache) -> Result<(), CcacheStoreError> {
+        match &self.name {
+            CcacheName::Memory(name) => {
+                memory().insert(name.clone(), copy(cache));
+                Ok(())
+            }
+            CcacheName::File(path) => {
+                let bytes = cache.encode().map_err(|cause| self.format(cause))?;
+                replace_file(Path::new(path), &bytes).map_err(|cause| self.io("write", cause))
+            }
+        }
+    }
+
+    /// Adds `credential` to its end.
+    pub fn store(&self, credential: &Credential) -> Result<(), CcacheStoreError> {
+        match &self.name {
+            CcacheName::Memory(name) => {
+                let mut caches = memory();
+                let missing = || CcacheStoreError::NotFound(self.name.clone());
+                let cache = caches.get_mut(name).ok_or_else(missing)?;
+                cache.credentials.push(credential.clone());
+                Ok(())
+            }
+            CcacheName::File(path) => self.append(Path::new(path), credential),
+        }
+    }
+
+    /// Removes it with all its tickets.
+    pub fn destroy(&self) -> Result<(), CcacheStoreError> {
+        match &self.name {
+            CcacheName::Memory(name) => {
+                let removed = memory().remove(name).map(drop);
+                removed.ok_or_else(|| CcacheStoreError::NotFound(self.name.clone()))
+            }
+            CcacheName::File(path) => {
+                let path = Path::new(path);
+                let _threads = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+                let file = self.open(path, OFlags::RDWR, Lock::Exclusive)?;
+                fs::remove_file(path).map_err(|cause| self.io("remove", cause))?;
+                // Who has it open still, or finds its blocks later, finds no keys.
+                overwrite(&file).map_err(|cause| self.io("wipe", cause))
+            }
+        }
+    }
+
+    fn append(&self, path: &Path, credential: &Credential) -> Result<(), CcacheStoreError> {
+        let _threads = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        let flags = OFlags::RDWR | OFlags::APPEND;
+        let mut file = self.open(path, flags, Lock::Exclusive)?;
+        let version = self.parse(&file)?.version;
+        let bytes = encode_credential(credential, version).map_err(|cause| self.format(cause))?;
+        let before = file
+            .metadata()
+            .map_err(|cause| self.io("write", cause))?
+            .len();
+        file.write_all(&bytes).map_err(|cause| {
+            // A full disk must not leave half an entry behind, which would spoil the whole cache.
+            _ = file.set_len(before);
+            self.io("write", cause)
+        })
+    }
+
+    /// Opens and locks the file that is at `path` once the lock is there: another program may have put a new one in its place
+    /// while we waited.
+    fn open(&self, path: &Path, flags: OFlags, mode: Lock) -> Result<File, CcacheStoreError> {
+        // A pipe that somebody put there must not stop us.
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        loop {
+            let file = match openat(CWD, path, flags, Mode::empty()) {
+                Ok(file) => File::from(file),
+                Err(rustix::io::Errno::NOENT) => {
+                    return Err(CcacheStoreError::NotFound(self.name.clone()));
+                }
+                Err(rustix::io::Errno::LOOP) => {
+                    return Err(CcacheStoreError::Link(self.name.clone()));
+                }
+                Err(error) => return Err(self.io("open", error.into())),
+            };
+            let owner = file
+                .metadata()
+                .map_err(|cause| self.io("open", cause))?
+                .uid();
+            if !may_own(owner) {
+                let name = self.name.clone();
+                return Err(CcacheStoreError::Owner { name, owner });
+            }
+            lock(&file, mode).map_err(|cause| self.io("lock", cause))?;
+            if is_at(&file, path).map_err(|cause| self.io("open", cause))? {
+                return Ok(file);
+            }
+        }
+    }
+
+    fn parse(&self, file: &File) -> Result<CredentialCache, CcacheStoreError> {
+        let bytes = contents(file).map_err(|cause| self.io("read", cause))?;
+        CredentialCache::parse(&bytes).map_err(|cause| self.format(cause))
+    }
+
+    fn io(&self, doing: &'static str, cause: io::Error) -> CcacheStoreError {
+        CcacheStoreError::Io {
+            doing,
+            name: self.name.clone(),
+            cause,
+        }
+    }
+
+    fn format(&self, cause: CcacheError) -> CcacheStoreError {
+        CcacheStoreError::Format {
+            name: self.name.clone(),
+            cause,
+        }
+    }
+}
+
+/// Root may use anyone's cache, as daemons that act for users do; anyone may use what root made for him.
+fn may_own(owner: u32) -> bool {
+    let us = rustix::process::geteuid().as_raw();
+    us == 0 || owner == us || owner == 0
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let here = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((here.dev(), here.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file beside `path`, for the owner alone, and puts it in its place.
+fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (temporary, mut file) = make_beside(path)?;
+    let written = file
+        .set_permissions(Permissions::from_mode(0o600))
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn make_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    loop {
+        let unique = u64::from_ne_bytes(array(&SystemRandom));
+        let mut temporary = name.to_owned();
+        temporary.push(format!(".{unique:016x}"));
+        let temporary = path.with_file_name(temporary);
+        let flags =
+            OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match openat(CWD, &temporary, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return Ok((temporary, File::from(file))),
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn overwrite(mut file: &File) -> io::Result<()> {
+    let zeros = [0; 4096];
+    let mut left = file.metadata()?.len();
+    while left > 0 {
+        let count = left.min(4096);
+        file.write_all(&zeros[..count as usize])?;
+        left -= count;
+    }
+    file.sync_data()
+}
+
+fn copy(cache: &CredentialCache) -> CredentialCache {
+    CredentialCache {
+        version: cache.version,
+        time_offset: cache.time_offset,
+        principal: cache.principal.clone(),
+        credentials: cache.credentials.clone(),
+    }
+}

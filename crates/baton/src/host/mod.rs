@@ -1,0 +1,13 @@
+//! The edge: the one place with files, locks, sockets, DNS and the user database.
+//!
+//! Everything below this crate is handed values; what is here finds them. [`keytab`] and [`ccache`] are the files with keys,
+//! [`names`] tells which of them are meant where nobody says, [`kdc`] finds and asks KDCs, and [`tickets`] gets tickets
+//! with all of these.
+
+pub mod ccache;
+pub mod kdc;
+pub mod keytab;
+pub mod names;
+mod secret_file;
+pub mod tickets;
+pub mod user;

@@ -1,0 +1,297 @@
+//! Getting tickets: the exchanges of `krb5` run over the network, with the credential cache before and behind them.
+
+use std::time::{Duration, Instant};
+
+pub use krb5::exchange::as_exchange::Secret;
+use krb5::exchange::as_exchange::{AsExchange, AsOptions};
+pub use krb5::exchange::tgs::{ExchangeError, Obtained};
+use krb5::exchange::tgs::{Progress, TgsExchange, TgsOptions};
+use krb5::formats::ccache::{Credential, CredentialCache, TimeOffset};
+use krb5::formats::keytab::Keytab;
+use krb5::formats::settings::Settings;
+use krb5::messages::{kdc_options, ticket_flags};
+use krb5::principal::Principal;
+use krb5_crypto::Enctype;
+use wire::random::Random;
+use wire::time::{Clock, Timestamp};
+
+use super::ccache::{CcacheStore, CcacheStoreError};
+use super::kdc::{DEADLINE, KdcAccessError, ask};
+
+/// What getting tickets needs of the world.
+pub struct Client<'a> {
+    /// `krb5.conf`.
+    pub settings: &'a Settings,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// Randomness fit for keys.
+    pub random: &'a dyn Random,
+    /// How long one call may take in all; else what `krb5.conf` says, else [`DEADLINE`].
+    pub timeout: Option<Duration>,
+}
+
+/// Why there is no ticket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TicketError {
+    /// No KDC answered.
+    #[error(transparent)]
+    Kdc(#[from] KdcAccessError),
+    /// The KDC refused, or its answer is not to be believed.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// The credential cache does not work.
+    #[error(transparent)]
+    Cache(#[from] CcacheStoreError),
+    /// The keytab has no key of the client.
+    #[error("the keytab has no key for {0}")]
+    NoKey(Principal),
+    /// The cache has no ticket that others can be got with.
+    #[error("the credential cache has no ticket-granting ticket for the realm {0}")]
+    NoTicketGrantingTicket(String),
+    /// The ticket-granting ticket has ended.
+    #[error("the ticket-granting ticket for {0} has expired: get a new one")]
+    Expired(String),
+    /// The service is of another realm.
+    #[error(
+        "{server} is of another realm than {client}; tickets across realms are not supported yet"
+    )]
+    OtherRealm {
+        /// The client.
+        client: Principal,
+        /// The service.
+        server: Principal,
+    },
+}
+
+/// What to ask of an initial ticket beyond what `krb5.conf` says.
+#[derive(Clone, Debug, Default)]
+pub struct InitialOptions {
+    /// For which service, if not the ticket-granting one.
+    pub server: Option<Principal>,
+    /// For how long.
+    pub lifetime: Option<Duration>,
+    /// For how long it is to be renewable.
+    pub renew_lifetime: Option<Duration>,
+    /// Whether it can be forwarded.
+    pub forwardable: Option<bool>,
+    /// Whether it is proxiable.
+    pub proxiable: Option<bool>,
+}
+
+/// A service's ticket, and by how much its KDC's clock is ahead of ours.
+pub struct Found {
+    /// The ticket.
+    pub credential: Credential,
+    /// The offset, as the cache knows it.
+    pub time_offset: Option<TimeOffset>,
+}
+
+/// How long a ticket must still be good to be worth using: shorter than that it may end on the way.
+const WORTHWHILE: Duration = Duration::from_secs(1);
+
+impl Client<'_> {
+    /// An initial ticket of `client` (RFC 4120 §3.1), not stored anywhere yet.
+    pub fn get_initial_credential(
+        &self,
+        client: &Principal,
+        secret: Secret,
+        options: &InitialOptions,
+    ) -> Result<Obtained, TicketError> {
+        let request = self.initial_request(client, options);
+        let deadline = self.deadline();
+        let mut progress = AsExchange::start(request, secret, self.clock.now(), self.random)?;
+        loop {
+            match progress {
+                Progress::Done(obtained) => return Ok(*obtained),
+                Progress::Send {
+                    realm,
+                    bytes,
+                    stream,
+                    next,
+                } => {
+                    let reply = ask(self.settings, &realm, &bytes, stream, deadline)?;
+                    progress = next.next(&reply, self.clock.now(), self.random)?;
+                }
+            }
+        }
+    }
+
+    /// An initial ticket of `client` into `cache`, which is made anew: what `kinit` does.
+    pub fn log_in(
+        &self,
+        client: &Principal,
+        secret: Secret,
+        options: &InitialOptions,
+        cache: &CcacheStore,
+    ) -> Result<Credential, TicketError> {
+        let obtained = self.get_initial_credential(client, secret, options)?;
+        let mut contents = CredentialCache::new(client.clone());
+        contents.version = self.settings.ccache_type;
+        contents.time_offset = self.settings.kdc_timesync.then(|| {
+            // MIT's programs expect the field to be there.
+            obtained.time_offset.unwrap_or_default()
+        });
+        contents.credentials.push(obtained.credential.clone());
+        cache.replace(&contents)?;
+        Ok(obtained.credential)
+    }
+
+    /// A ticket for `server`: the one in `cache` if there is one that is good for long enough and of an enctype that may be used, else one
+    /// from the KDC (RFC 4120 §3.3), which is then stored in `cache`.
+    pub fn get_service_ticket(
+        &self,
+        server: &Principal,
+        cache: &CcacheStore,
+    ) -> Result<Found, TicketError> {
+        let contents = cache.read()?;
+        let time_offset = contents.time_offset.filter(|_| self.settings.kdc_timesync);
+        let kdc_now = shifted(self.clock.now(), time_offset);
+        let usable = |ticket: &&Credential| {
+            ticket.server == *server
+                && ticket.client == contents.principal
+                && !ticket.is_skey
+                && ticket.flags & ticket_flags::INVALID == 0
+                && ticket.endtime > kdc_now + WORTHWHILE
+                && is_permitted(ticket, &self.settings.permitted_enctypes)
+        };
+        if let Some(found) = contents
+            .tickets()
+            .filter(usable)
+            .max_by_key(|one| one.endtime)
+        {
+            return Ok(Found {
+                credential: found.clone(),
+                time_offset,
+            });
+        }
+        let tgt = ticket_granting(&contents, server, kdc_now)?.clone();
+        let credential = self.request(tgt, server, kdc_now)?;
+        cache.store(&credential)?;
+        Ok(Found {
+            credential,
+            time_offset,
+        })
+    }
+
+    fn request(
+        &self,
+        tgt: Credential,
+        server: &Principal,
+        kdc_now: Timestamp,
+    ) -> Result<Credential, TicketError> {
+        let deadline = self.deadline();
+        let mut request = TgsOptions::new(tgt, server.clone());
+        request.etypes = self.settings.default_tgs_enctypes.clone();
+        request.clock_skew = self.settings.clockskew;
+        let began = self.clock.now();
+        let mut progress = TgsExchange::start(request, kdc_now, self.random)?;
+        loop {
+            match progress {
+                Progress::Done(obtained) => return Ok(obtained.credential),
+                Progress::Send {
+                    realm,
+                    bytes,
+                    stream,
+                    next,
+                } => {
+                    let reply = ask(self.settings, &realm, &bytes, stream, deadline)?;
+                    let passed = self.clock.now().micros().saturating_sub(began.micros());
+                    let now = Timestamp::from_micros(kdc_now.micros().saturating_add(passed));
+                    progress = next.next(&reply, now)?;
+                }
+            }
+        }
+    }
+
+    fn initial_request(&self, client: &Principal, options: &InitialOptions) -> AsOptions {
+        let settings = self.settings;
+        let mut request = AsOptions::new(client.clone());
+        request.server = options.server.clone();
+        if let Some(lifetime) = options.lifetime.or(settings.ticket_lifetime) {
+            request.lifetime = lifetime;
+        }
+        let renewable = |lifetime: &Duration| !lifetime.is_zero();
+        request.renew_lifetime = options
+            .renew_lifetime
+            .or(settings.renew_lifetime)
+            .filter(renewable);
+        for (wanted, flag) in [
+            (
+                options.forwardable.unwrap_or(settings.forwardable),
+                kdc_options::FORWARDABLE,
+            ),
+            (
+                options.proxiable.unwrap_or(settings.proxiable),
+                kdc_options::PROXIABLE,
+            ),
+        ] {
+            if wanted {
+                request.flags |= flag;
+            }
+        }
+        request.etypes = settings.default_tkt_enctypes.clone();
+        request.clock_skew = settings.clockskew;
+        request.kdc_timesync = settings.kdc_timesync;
+        request
+    }
+
+    fn deadline(&self) -> Instant {
+        let timeout = self
+            .timeout
+            .or(self.settings.request_timeout)
+            .unwrap_or(DEADLINE);
+        let now = Instant::now();
+        now.checked_add(timeout).unwrap_or(now + DEADLINE)
+    }
+}
+
+/// The keys of `client` in `keytab`, for [`Client::get_initial_credential`].
+pub fn keys_of(client: &Principal, keytab: &Keytab) -> Result<Secret, TicketError> {
+    let entries = keytab
+        .entries
+        .iter()
+        .filter(|entry| entry.principal == *client);
+    let keys: Vec<_> = entries
+        .map(|entry| (entry.kvno, entry.key.clone()))
+        .collect();
+    if keys.is_empty() {
+        return Err(TicketError::NoKey(client.clone()));
+    }
+    Ok(Secret::Keys(keys))
+}
+
+fn is_permitted(ticket: &Credential, enctypes: &[&'static Enctype]) -> bool {
+    let mut enctypes = enctypes.iter();
+    ticket.key.usable().is_some() && enctypes.any(|one| one.number() == ticket.key.enctype())
+}
+
+/// The ticket that tickets for `server` are got with.
+fn ticket_granting<'c>(
+    cache: &'c CredentialCache,
+    server: &Principal,
+    kdc_now: Timestamp,
+) -> Result<&'c Credential, TicketError> {
+    let realm = cache.principal.realm();
+    if server.realm() != realm {
+        return Err(TicketError::OtherRealm {
+            client: cache.principal.clone(),
+            server: server.clone(),
+        });
+    }
+    let name = Principal::krbtgt(realm);
+    let tickets = cache.tickets().filter(|ticket| ticket.server == name);
+    let newest = tickets.max_by_key(|ticket| ticket.endtime);
+    let shown = || String::from_utf8_lossy(realm).into_owned();
+    match newest {
+        None => Err(TicketError::NoTicketGrantingTicket(shown())),
+        Some(ticket) if ticket.endtime <= kdc_now => Err(TicketError::Expired(shown())),
+        Some(ticket) => Ok(ticket),
+    }
+}
+
+fn shifted(now: Timestamp, offset: Option<TimeOffset>) -> Timestamp {
+    let offset = offset.unwrap_or_default();
+    let micros = i64::from(offset.seconds) * 1_000_000 + i64::from(offset.micros);
+    Timestamp::from_micros(now.micros().saturating_add(micros))
+}
