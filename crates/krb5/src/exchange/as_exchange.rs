@@ -4,6 +4,9 @@
 //! a string-to-key no cheaper than the enctype's own; it may ask for pre-authentication once, for a stream transport once, and where the caller
 //! believes the KDC's clock, correct ours once. Nothing else hangs on it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

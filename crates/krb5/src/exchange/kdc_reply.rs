@@ -3,6 +3,9 @@
 //! All that is believed comes from the reply's encrypted part and is compared with the request; the clear ticket must name
 //! the server that the encrypted part names.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

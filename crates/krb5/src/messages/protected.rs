@@ -41,12 +41,15 @@ impl EncryptedData<'_> {
         self.decrypt_as(key, T::USAGE)
     }
 
-    /// The plaintext, where its type alone does not tell the usage.
+    /// The plaintext, where its type alone does not tell the usage. Data of another enctype than the key's match no key.
     pub fn decrypt_as(
         &self,
         key: &Key,
         usage: KeyUsage,
     ) -> Result<Zeroizing<Vec<u8>>, IntegrityError> {
+        if self.etype != key.enctype().number() {
+            return Err(IntegrityError::Mismatch);
+        }
         key.decrypt(usage, self.cipher)
     }
 }
