@@ -174,7 +174,10 @@ impl AsExchange {
             error_code::KRB_AP_ERR_SKEW if self.options.kdc_timesync && self.offset.is_none() => {
                 self.offset = Some(offset());
             }
-            _ => return Err(ExchangeError::Refused(Box::new(error.into()))),
+            _ => {
+                let (client, server) = (&self.options.client, &self.server);
+                return Err(ExchangeError::refused(error, client, server));
+            }
         }
         self.write_request(now, random);
         Ok(self.send())

@@ -52,9 +52,9 @@ pub struct Obtained {
 pub struct KdcError {
     /// The error's number (RFC 4120 §7.5.9).
     pub code: i32,
-    /// The client it is about.
-    pub client: Option<Principal>,
-    /// The server it is about.
+    /// The client of the request.
+    pub client: Principal,
+    /// The server of the request.
     pub server: Principal,
     /// What the KDC says, for people.
     pub text: Option<String>,
@@ -162,27 +162,25 @@ impl fmt::Display for KdcError {
         )?;
         match self.code {
             error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN => write!(f, ": {}", self.server)?,
-            _ => self
-                .client
-                .iter()
-                .try_for_each(|client| write!(f, ": {client}"))?,
+            _ => write!(f, ": {}", self.client)?,
         }
         self.text.iter().try_for_each(|text| write!(f, ": {text}"))
     }
 }
 
-impl From<&KrbError<'_>> for KdcError {
-    fn from(error: &KrbError<'_>) -> Self {
-        let client = error.cname.as_ref().zip(error.crealm);
-        Self {
+impl ExchangeError {
+    /// The names are those of the request: the KDC's may be left out, and nobody vouches for them.
+    pub(crate) fn refused(error: &KrbError<'_>, client: &Principal, server: &Principal) -> Self {
+        let text = error
+            .e_text
+            .map(|text| String::from_utf8_lossy(text.0).into_owned());
+        Self::Refused(Box::new(KdcError {
             code: error.error_code,
-            client: client.map(|(name, realm)| name.in_realm(realm)),
-            server: error.sname.in_realm(error.realm),
-            text: error
-                .e_text
-                .map(|text| String::from_utf8_lossy(text.0).into_owned()),
+            client: client.clone(),
+            server: server.clone(),
+            text,
             time: kdc_time(error),
-        }
+        }))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct TgsOptions {
     pub server: Principal,
     /// KDCOptions (RFC 4120 §5.4.1).
     pub flags: u32,
-    /// For how long; as long as the ticket-granting ticket lives, if nothing is said.
+    /// For how long; as long as the ticket-granting ticket lives, if nothing is said. A renewal leaves it to the KDC.
     pub lifetime: Option<Duration>,
     /// Enctypes for the session key, the preferred first.
     pub etypes: Vec<&'static Enctype>,
@@ -47,6 +47,16 @@ impl TgsOptions {
             lifetime: None,
             etypes: default_etypes(),
             clock_skew: Duration::from_secs(300),
+        }
+    }
+
+    /// The same ticket once more, for as long as it lived (RFC 4120 §2.3).
+    pub fn renewal(ticket: Credential) -> Self {
+        let server = ticket.server.clone();
+        let options = Self::new(ticket, server);
+        Self {
+            flags: options.flags | kdc_options::RENEW,
+            ..options
         }
     }
 }
@@ -81,12 +91,8 @@ impl TgsExchange {
         let CachedKey::Key(session) = &options.tgt.key else {
             return Err(ExchangeError::TicketKey);
         };
-        let till = match options.lifetime {
-            Some(lifetime) => (now + lifetime).min(options.tgt.endtime),
-            None => options.tgt.endtime,
-        };
+        let till = till(&options, now);
         let (subkey, nonce) = (session.enctype().random_key(random), nonce(random));
-        let till = KerberosTime::from(till);
         let bytes = request(&options, session, &subkey, nonce, till, now, random)?;
         Ok(Self {
             options,
@@ -115,7 +121,10 @@ impl TgsExchange {
                 self.stream = true;
                 Ok(self.send())
             }
-            Answer::Error(error) => Err(ExchangeError::Refused(Box::new((&error).into()))),
+            Answer::Error(error) => {
+                let TgsOptions { tgt, server, .. } = &self.options;
+                Err(ExchangeError::refused(&error, &tgt.client, server))
+            }
         }
     }
 
@@ -157,6 +166,17 @@ impl TgsExchange {
         let part = EncTgsRepPart::decode(&plain).map_err(ReplyError::EncPartMalformed)?;
         expected.check(reply, &part.0)
     }
+}
+
+/// Zero asks for as long as there is.
+fn till(options: &TgsOptions, now: Timestamp) -> KerberosTime {
+    let end = options.tgt.endtime;
+    match options.lifetime {
+        _ if options.flags & kdc_options::RENEW != 0 => Timestamp::default(),
+        Some(lifetime) => end.min(now + lifetime),
+        None => end,
+    }
+    .into()
 }
 
 fn rtime(options: &TgsOptions) -> Option<KerberosTime> {

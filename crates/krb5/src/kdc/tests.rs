@@ -455,13 +455,8 @@ fn tickets_are_renewed_and_forwarded() {
     };
     let tgt = log_in(&kdc, with, password(), NOW).unwrap().credential;
 
-    let flags = kdc_options::RENEW;
     let later = NOW + Duration::from_secs(1800);
-    let renew = TgsOptions {
-        flags,
-        ..TgsOptions::new(tgt.clone(), krbtgt())
-    };
-    let renewed = exchange_at(&kdc, unlimited(renew), later).unwrap();
+    let renewed = exchange_at(&kdc, TgsOptions::renewal(tgt.clone()), later).unwrap();
     assert_eq!(renewed.endtime, tgt.endtime + Duration::from_secs(1800));
     assert_eq!(renewed.renew_till, tgt.renew_till);
     assert_eq!(renewed.flags, tgt.flags & !ticket_flags::INITIAL);
@@ -490,7 +485,7 @@ fn tickets_are_renewed_and_forwarded() {
     }
 }
 
-/// The ticket-granting ticket's own end does not limit a renewal.
+/// Asks for more than the ticket-granting ticket has.
 fn unlimited(mut options: TgsOptions) -> TgsOptions {
     options.tgt.endtime = Timestamp::MAX;
     options
