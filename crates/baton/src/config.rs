@@ -6,7 +6,8 @@ use std::time::Duration;
 use gss_transfer::policy::Policy;
 use krb5::formats::settings::Settings;
 
-use crate::{Error, world};
+use crate::Error;
+use crate::host::user::has_foreign_rights;
 
 /// What an [`Environment`](crate::Environment) is made of.
 ///
@@ -57,9 +58,10 @@ impl Config {
     /// `KRB5_CLIENT_KTNAME` and `KRB5CCNAME` name. In programs that run with another user's rights (set-uid), the variables are
     /// ignored.
     pub fn from_env() -> Result<Self, Error> {
-        let variable = |name: &str| match world::trusts_variables() {
-            true => std::env::var(name).ok().filter(|value| !value.is_empty()),
-            false => None,
+        let believed = !has_foreign_rights();
+        let variable = |name: &str| {
+            let value = believed.then(|| std::env::var(name).ok()).flatten();
+            value.filter(|value| !value.is_empty())
         };
         let files = variable("KRB5_CONFIG").unwrap_or_else(|| "/etc/krb5.conf".to_owned());
         Ok(Self {

@@ -22,10 +22,13 @@ use crate::{Error, Facts, Order, Unwrapped};
 ///
 /// It cannot be cloned: it is here, or, after [`export`](Self::export), it is with whoever [imports](Self::import) the token.
 ///
-/// ```ignore
+/// ```
 /// use baton::{Context, ExportOptions};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let (_realm, env, client, server) = baton::realm::doc_pair()?;
+/// # use baton::realm::DevelopmentRealm;
+/// # let realm = DevelopmentRealm::builder("EXAMPLE.TEST").user("alice", "secret").service("HTTP/localhost").start()?;
+/// # let env = realm.environment()?;
+/// # let (client, server) = realm.contexts(&env, "alice", "HTTP/localhost")?;
 /// let token = server.export(&ExportOptions::default()).map_err(|(_, error)| error)?;
 /// // `token.as_ref()` goes to another process, and there:
 /// let server = Context::import(&env, &token)?;
@@ -298,14 +301,17 @@ impl Context {
         carrier: Carrier,
         token: &[u8],
     ) -> Result<Self, gss_transfer::Error> {
-        let inner = Importer {
+        let imported = Importer {
             store,
             carrier,
             identify: &identity::of_this_process,
             now: env.now(),
             mechanisms: &env.mechanisms(),
         }
-        .import(token)?;
+        .import(token);
+        // The one-time key, of a refused import too.
+        crate::stack::wipe();
+        let inner = imported?;
         let context = Self::new(env, inner);
         env.counters().imported();
         tracing::info!(

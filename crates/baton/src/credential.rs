@@ -1,115 +1,321 @@
 //! Credentials: whose keys an acceptor has, whose tickets an initiator has.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use gss_core::error::{Error, Major};
 use gss_core::name::Name;
 use gss_krb5::{AcceptorCred, ServiceTicket};
-use krb5::formats::ccache::{Credential as Ticket, CredentialCache};
+use krb5::formats::ccache::CredentialCache;
 use krb5::formats::keytab::Keytab;
 use krb5::principal::Principal;
-use wire::time::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::environment::Environment;
+use crate::host::ccache::{CcacheStore, CcacheStoreError};
+use crate::host::keytab::{KeytabFile, KeytabFileError};
+use crate::host::names::{self as places, CcacheName, KeytabName, NameProblem};
+use crate::host::tickets::{Client, InitialOptions, Secret, TicketError, keys_of};
+use crate::host::user::User;
 use crate::names;
 
 /// Whose keys an acceptor has, or whose tickets an initiator has. Cheap to clone; clones share their tickets.
+///
+/// ```
+/// use baton::{Credential, Name};
+/// # use baton::realm::DevelopmentRealm;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let realm = DevelopmentRealm::builder("EXAMPLE.TEST").user("alice", "secret").service("HTTP/localhost").start()?;
+/// # let env = realm.environment()?;
+/// let service = Credential::acceptor(&env, None)?; // the keytab that the configuration names
+/// let name = Name::krb5_principal("alice@EXAMPLE.TEST");
+/// let alice = Credential::with_password(&env, &name, "secret")?;
+/// assert_eq!(alice.name().unwrap().to_string(), "alice@EXAMPLE.TEST");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Credential(Arc<Kind>);
 
 enum Kind {
-    /// Keys that were handed in.
+    /// To accept with.
     Keys {
-        keytab: Arc<Keytab>,
+        keys: Keys,
         principal: Option<Principal>,
     },
-    /// Tickets in this process's memory.
-    Tickets(Mutex<CredentialCache>),
+    /// To initiate with.
+    Tickets {
+        cache: CcacheStore,
+        client: Principal,
+        /// A cache in memory that ends with this credential.
+        own: bool,
+    },
+}
+
+enum Keys {
+    File(KeytabFile),
+    Given(Arc<Keytab>),
 }
 
 impl Credential {
-    /// The keys in `keytab`, which the program got in its own way. With `name`, those of one principal alone.
-    pub fn from_keytab(
-        env: &Environment,
-        keytab: Arc<Keytab>,
-        name: Option<&Name>,
-    ) -> Result<Self, Error> {
-        let principal = name
-            .map(|name| names::principal(name, env.settings()))
-            .transpose()?;
-        Ok(Self(Arc::new(Kind::Keys { keytab, principal })))
+    /// The keys of a keytab file: the one named (`FILE:/etc/krb5.keytab`), else the configured one, else the host's. It is
+    /// looked at anew at each accept.
+    pub fn acceptor(env: &Environment, keytab: Option<&str>) -> Result<Self, Error> {
+        let explicit = keytab.or(env.config().keytab.as_deref());
+        let name = places::keytab(explicit, env.settings(), &User::current());
+        let file = KeytabFile::new(keytab_path(name.map_err(CredentialError::Place)?)?);
+        // A keytab that is not there is better learned now than at the first client.
+        file.current().map_err(CredentialError::Keytab)?;
+        Ok(Self::keys(Keys::File(file)))
     }
 
-    /// The tickets in `cache`, which the program got in its own way. Tickets for further services are added to a copy in memory.
-    pub fn from_cache(cache: CredentialCache) -> Self {
-        Self(Arc::new(Kind::Tickets(Mutex::new(cache))))
+    /// The keys in `keytab`, which the program got in its own way.
+    pub fn from_keytab(keytab: Arc<Keytab>) -> Self {
+        Self::keys(Keys::Given(keytab))
     }
 
-    pub(crate) fn ticket_for(
-        &self,
-        env: &Environment,
-        target: &Principal,
-    ) -> Result<ServiceTicket, Error> {
+    fn keys(keys: Keys) -> Self {
+        Self(Arc::new(Kind::Keys {
+            keys,
+            principal: None,
+        }))
+    }
+
+    /// The same acceptor's credential, for the one service `name` alone.
+    pub fn for_service(&self, env: &Environment, name: &Name) -> Result<Self, Error> {
+        let wanted = names::principal(name, env.settings())?;
         match &*self.0 {
-            Kind::Keys { .. } => Err(CredentialError::AcceptOnly.into()),
-            Kind::Tickets(cache) => {
-                let cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-                let found = cached(&cache, target, env.now());
-                found.ok_or_else(|| CredentialError::NoTicket(target.to_string()).into())
-            }
+            Kind::Keys { keys, .. } => Ok(Self(Arc::new(Kind::Keys {
+                keys: keys.again(),
+                principal: Some(wanted),
+            }))),
+            Kind::Tickets { .. } => Err(CredentialError::InitiateOnly.into()),
         }
     }
 
-    pub(crate) fn acceptor_keys(&self, _env: &Environment) -> Result<AcceptorCred, Error> {
+    /// The tickets of a credential cache: the one named (`FILE:/tmp/krb5cc_1000`), else the configured one, else the user's.
+    ///
+    /// Where there is none, and the client keytab of the configuration is there, tickets are got with that, as MIT does it.
+    pub fn initiator(env: &Environment, ccache: Option<&str>) -> Result<Self, Error> {
+        let explicit = ccache.or(env.config().ccache.as_deref());
+        let name = places::ccache(explicit, env.settings(), &User::current());
+        let cache = CcacheStore::new(name.map_err(CredentialError::Place)?);
+        match cache.read() {
+            Ok(contents) => Ok(Self(Arc::new(Kind::Tickets {
+                cache,
+                client: contents.principal,
+                own: false,
+            }))),
+            Err(missing @ CcacheStoreError::NotFound(_)) => {
+                let from_keytab = Self::client_keytab(env)?;
+                from_keytab.ok_or_else(|| CredentialError::Ticket(missing.into()).into())
+            }
+            Err(error) => Err(CredentialError::Ticket(error.into()).into()),
+        }
+    }
+
+    /// An initial ticket for the first client in the client keytab, if there is such a file.
+    fn client_keytab(env: &Environment) -> Result<Option<Self>, Error> {
+        let explicit = env.config().client_keytab.as_deref();
+        let name = places::client_keytab(explicit, env.settings(), &User::current());
+        let Ok(KeytabName::File(path)) = name else {
+            return Ok(None);
+        };
+        if !Path::new(&path).exists() {
+            return Ok(None);
+        }
+        let keytab = KeytabFile::new(path).current();
+        let keytab = keytab.map_err(CredentialError::Keytab)?;
+        let Some(first) = keytab.entries.first() else {
+            return Ok(None);
+        };
+        let secret = keys_of(&first.principal, &keytab).map_err(CredentialError::Ticket)?;
+        Self::initial(env, &first.principal, secret).map(Some)
+    }
+
+    /// An initial ticket for `name`, got with its password from the realm's KDC. The tickets are kept in this process.
+    pub fn with_password(env: &Environment, name: &Name, password: &str) -> Result<Self, Error> {
+        let client = names::principal(name, env.settings())?;
+        Self::initial(
+            env,
+            &client,
+            Secret::Password(Zeroizing::new(password.as_bytes().to_vec())),
+        )
+    }
+
+    /// An initial ticket for `name`, got with its key in a keytab file: the one named, else the configured client keytab.
+    /// The tickets are kept in this process.
+    pub fn with_keytab(
+        env: &Environment,
+        name: &Name,
+        keytab: Option<&str>,
+    ) -> Result<Self, Error> {
+        let client = names::principal(name, env.settings())?;
+        let explicit = keytab.or(env.config().client_keytab.as_deref());
+        let place = places::client_keytab(explicit, env.settings(), &User::current());
+        let path = keytab_path(place.map_err(CredentialError::Place)?)?;
+        let keytab = KeytabFile::new(path).current();
+        let keytab = keytab.map_err(CredentialError::Keytab)?;
+        let secret = keys_of(&client, &keytab).map_err(CredentialError::Ticket)?;
+        Self::initial(env, &client, secret)
+    }
+
+    /// The tickets in `cache`, which the program got in its own way. Tickets for further services are added to a copy in memory.
+    pub fn from_cache(cache: &CredentialCache) -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // No name from outside begins like this.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let store = CcacheStore::new(CcacheName::Memory(format!("\0own {number}")));
+        store
+            .replace(cache)
+            .map_err(|error| CredentialError::Ticket(error.into()))?;
+        Ok(Self(Arc::new(Kind::Tickets {
+            cache: store,
+            client: cache.principal.clone(),
+            own: true,
+        })))
+    }
+
+    fn initial(env: &Environment, client: &Principal, secret: Secret) -> Result<Self, Error> {
+        let obtained = env
+            .tickets()
+            .get_initial_credential(client, secret, &InitialOptions::default())
+            .map_err(CredentialError::Ticket)?;
+        // The KDC may have corrected the name.
+        let mut cache = CredentialCache::new(obtained.credential.client.clone());
+        cache.time_offset = obtained.time_offset.filter(|_| env.settings().kdc_timesync);
+        cache.credentials.push(obtained.credential);
+        Self::from_cache(&cache)
+    }
+
+    /// Writes the tickets into a credential cache, which is made anew: the one named, else the configured one, else the
+    /// user's. Gives its name.
+    pub fn store(&self, env: &Environment, ccache: Option<&str>) -> Result<String, Error> {
+        let explicit = ccache.or(env.config().ccache.as_deref());
+        let name = places::ccache(explicit, env.settings(), &User::current());
+        let store = CcacheStore::new(name.map_err(CredentialError::Place)?);
+        let mut contents = self.tickets()?;
+        contents.version = env.settings().ccache_type;
+        store
+            .replace(&contents)
+            .map_err(|error| CredentialError::Ticket(error.into()))?;
+        Ok(store.name().to_string())
+    }
+
+    /// The tickets as they are now.
+    pub fn tickets(&self) -> Result<CredentialCache, Error> {
         match &*self.0 {
-            Kind::Keys { keytab, principal } => Ok(AcceptorCred {
-                keytab: Arc::clone(keytab),
-                principal: principal.clone(),
-            }),
-            Kind::Tickets(_) => Err(CredentialError::InitiateOnly.into()),
+            Kind::Keys { .. } => Err(CredentialError::AcceptOnly.into()),
+            Kind::Tickets { cache, .. } => cache
+                .read()
+                .map_err(|error| CredentialError::Ticket(error.into()).into()),
         }
     }
 
     /// Whose credential this is, if it is one principal's.
     pub fn name(&self) -> Option<Name> {
-        let principal = match &*self.0 {
-            Kind::Keys { principal, .. } => principal.clone()?,
-            Kind::Tickets(cache) => {
-                let cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-                cache.principal.clone()
-            }
+        match &*self.0 {
+            Kind::Keys { principal, .. } => principal.as_ref().map(names::name),
+            Kind::Tickets { client, .. } => Some(names::name(client)),
+        }
+    }
+
+    /// How long the ticket-granting ticket still lives, if this credential has one that does. Keys do not expire.
+    pub fn lifetime(&self, env: &Environment) -> Option<Duration> {
+        let tickets = self.tickets().ok()?;
+        let ends = tickets
+            .tickets()
+            .filter(|ticket| ticket.server.is_krbtgt())
+            .map(|ticket| ticket.endtime)
+            .max()?;
+        let now = env.now();
+        (ends > now).then(|| ends.abs_diff(now))
+    }
+
+    /// A ticket for `target`: from the cache, else from the KDC.
+    pub(crate) fn ticket_for(
+        &self,
+        env: &Environment,
+        target: &Principal,
+    ) -> Result<ServiceTicket, Error> {
+        let Kind::Tickets { cache, .. } = &*self.0 else {
+            return Err(CredentialError::AcceptOnly.into());
         };
-        Some(names::name(&principal))
+        let found = env
+            .tickets()
+            .get_service_ticket(target, cache)
+            .map_err(CredentialError::Ticket)?;
+        let ticket = found.credential;
+        let key = ticket.key.usable().ok_or(CredentialError::UnknownEnctype)?;
+        Ok(ServiceTicket {
+            key: Arc::clone(key),
+            client: ticket.client,
+            server: ticket.server,
+            ticket: ticket.ticket,
+            authtime: ticket.authtime,
+            endtime: ticket.endtime,
+            flags: ticket.flags,
+            time_offset: found.time_offset.unwrap_or_default(),
+        })
+    }
+
+    /// The keys as they are now.
+    pub(crate) fn acceptor_keys(&self) -> Result<AcceptorCred, Error> {
+        let Kind::Keys { keys, principal } = &*self.0 else {
+            return Err(CredentialError::InitiateOnly.into());
+        };
+        let keytab = match keys {
+            Keys::Given(keytab) => Arc::clone(keytab),
+            Keys::File(file) => file.current().map_err(CredentialError::Keytab)?,
+        };
+        Ok(AcceptorCred {
+            keytab,
+            principal: principal.clone(),
+        })
     }
 }
 
-/// A ticket in `cache` for `target` that is good now.
-fn cached(cache: &CredentialCache, target: &Principal, now: Timestamp) -> Option<ServiceTicket> {
-    let offset = cache.time_offset.unwrap_or_default();
-    let theirs = Timestamp::from_micros(
-        now.micros() + i64::from(offset.seconds) * 1_000_000 + i64::from(offset.micros),
-    );
-    let good = |entry: &&Ticket| {
-        // What a name is called in lists is no part of it (RFC 4120 §6.2).
-        let same = entry.server.realm() == target.realm()
-            && entry.server.components() == target.components();
-        same && entry.endtime > theirs && !entry.is_skey
-    };
-    let entry = cache
-        .tickets()
-        .filter(good)
-        .max_by_key(|entry| entry.endtime)?;
-    Some(ServiceTicket {
-        client: entry.client.clone(),
-        server: entry.server.clone(),
-        ticket: entry.ticket.clone(),
-        key: Arc::clone(entry.key.usable()?),
-        authtime: entry.authtime,
-        endtime: entry.endtime,
-        flags: entry.flags,
-        time_offset: offset,
-    })
+impl Keys {
+    fn again(&self) -> Self {
+        match self {
+            Self::File(file) => Self::File(KeytabFile::new(file.path())),
+            Self::Given(keytab) => Self::Given(Arc::clone(keytab)),
+        }
+    }
+}
+
+impl Drop for Kind {
+    fn drop(&mut self) {
+        if let Self::Tickets {
+            cache, own: true, ..
+        } = self
+        {
+            // Nobody else knows its name, so it can only be there.
+            let _ = cache.destroy();
+        }
+    }
+}
+
+fn keytab_path(name: KeytabName) -> Result<String, CredentialError> {
+    match name {
+        KeytabName::File(path) => Ok(path),
+        KeytabName::Memory(name) => Err(CredentialError::MemoryKeytab(name)),
+    }
+}
+
+impl Environment {
+    /// Gets tickets.
+    pub(crate) fn tickets(&self) -> Client<'_> {
+        Client {
+            settings: self.settings(),
+            clock: &**self.clock(),
+            random: self.random(),
+            timeout: self.config().kdc_timeout,
+        }
+    }
 }
 
 impl fmt::Debug for Credential {
@@ -122,7 +328,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Why a credential is not good for what it is used for.
+/// Why there is no credential, or why it is not good for what it is used for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
@@ -132,13 +338,40 @@ pub enum CredentialError {
     /// An initiator's credential was used to accept.
     #[error("this credential has tickets to initiate with, and no keys to accept with")]
     InitiateOnly,
-    /// No ticket for the service, and no way to get one.
-    #[error("no ticket for {0}")]
-    NoTicket(String),
+    /// The name of a keytab or cache means no place.
+    #[error(transparent)]
+    Place(NameProblem),
+    /// A keytab in memory, of which there are none by name: [`Credential::from_keytab`] takes the keys themselves.
+    #[error("there is no keytab in memory called {0}")]
+    MemoryKeytab(String),
+    /// The keytab cannot be used.
+    #[error(transparent)]
+    Keytab(KeytabFileError),
+    /// There is no ticket.
+    #[error(transparent)]
+    Ticket(TicketError),
+    /// The KDC gave a session key of an enctype that is not supported.
+    #[error("the ticket's session key is of an enctype that is not supported")]
+    UnknownEnctype,
 }
 
 impl From<CredentialError> for Error {
     fn from(error: CredentialError) -> Self {
-        Self::new(Major::NoCred, error)
+        let major = match &error {
+            CredentialError::AcceptOnly
+            | CredentialError::InitiateOnly
+            | CredentialError::Place(_)
+            | CredentialError::MemoryKeytab(_)
+            | CredentialError::Keytab(_) => Major::NoCred,
+            CredentialError::Ticket(cause) => match cause {
+                TicketError::Expired(_) => Major::CredentialsExpired,
+                TicketError::Cache(_)
+                | TicketError::NoKey(_)
+                | TicketError::NoTicketGrantingTicket(_) => Major::NoCred,
+                _ => Major::Failure,
+            },
+            CredentialError::UnknownEnctype => Major::Failure,
+        };
+        Self::new(major, error)
     }
 }

@@ -92,11 +92,13 @@ impl From<HalfOpen> for Error {
 
 /// Begins a context: the client's side.
 ///
-/// ```ignore
+/// ```
 /// use baton::{Acceptor, Flags, Initiator, Name, Step};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let realm = baton::realm::doc_realm()?;
-/// # let (env, client, service) = (realm.environment()?, realm.credential("alice")?, realm.acceptor()?);
+/// # use baton::realm::DevelopmentRealm;
+/// # let realm = DevelopmentRealm::builder("EXAMPLE.TEST").user("alice", "secret").service("HTTP/localhost").start()?;
+/// # let env = realm.environment()?;
+/// # let (client, service) = (realm.credential(&env, "alice")?, realm.acceptor(&env)?);
 /// let name = Name::hostbased_service("HTTP@localhost");
 /// let begun = Initiator::new(&env, &client, &name).flags(Flags::MUTUAL).start()?;
 /// let Step::Continue { token, next } = begun else { panic!("mutual authentication has an answer") };
@@ -194,7 +196,7 @@ impl<'a> Acceptor<'a> {
 
     /// The first step, with the peer's first token. The keytab is looked at anew, so keys may rotate while the program runs.
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
-        let cred = self.cred.acceptor_keys(self.env)?;
+        let cred = self.cred.acceptor_keys()?;
         let mut options = AcceptOptions::new(self.env.shared_random());
         options.policy.clock_skew = self.env.clock_skew();
         options.bindings = self.bindings;

@@ -16,6 +16,7 @@ mod handshake;
 pub mod host;
 mod identity;
 mod names;
+pub mod realm;
 mod stack;
 pub mod transfer;
 mod world;

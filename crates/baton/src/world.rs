@@ -60,9 +60,3 @@ impl Source for Files {
         names.map_err(|error| error.kind())
     }
 }
-
-/// Whether the process's variables are its user's own: not in a program that runs with more rights than its caller's.
-pub(crate) fn trusts_variables() -> bool {
-    use rustix::process::{getegid, geteuid, getgid, getuid};
-    getuid() == geteuid() && getgid() == getegid()
-}

@@ -8,11 +8,14 @@
 //!   challenge with `SCM_CREDENTIALS`, which the kernel verifies at the time of sending. What the kernel says of the socket's
 //!   maker (`SO_PEERCRED`) is not asked: it names whoever made the socket, at the time it was made.
 //!
-//! ```ignore
+//! ```
 //! use baton::transfer::{Channel, Sending, receive_over, send_over};
 //! use std::os::fd::AsFd;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let (_realm, env, client, server) = baton::realm::doc_pair()?;
+//! # use baton::realm::DevelopmentRealm;
+//! # let realm = DevelopmentRealm::builder("EXAMPLE.TEST").user("alice", "secret").service("HTTP/localhost").start()?;
+//! # let env = realm.environment()?;
+//! # let (client, server) = realm.contexts(&env, "alice", "HTTP/localhost")?;
 //! # let (connection, _peer) = std::os::unix::net::UnixStream::pair()?;
 //! let (here, there) = Channel::pair()?; // `there` is given to another process
 //! let sending = Sending { descriptors: &[connection.as_fd()], extra: b"unsent", ..Sending::default() };

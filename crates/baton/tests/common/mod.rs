@@ -5,6 +5,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod memory;
 pub mod process;
 
 use std::path::Path;
@@ -97,7 +98,7 @@ impl Site {
     pub fn contexts(&self) -> (Context, Context) {
         let (token, next) = self.begin();
         let Ok(Step::Done { token, context }) =
-            Acceptor::new(&self.env, &acceptor(&self.env, self.enctype)).step(&token)
+            Acceptor::new(&self.env, &acceptor(self.enctype)).step(&token)
         else {
             panic!("not accepted")
         };
@@ -154,7 +155,7 @@ impl Site {
             ),
             second_ticket: Vec::new(),
         });
-        Credential::from_cache(cache)
+        Credential::from_cache(&cache).unwrap()
     }
 }
 
@@ -189,7 +190,7 @@ fn service_key(enctype: i32) -> Key {
     Key::new(enctype, &vec![0x42; enctype.key_length()]).unwrap()
 }
 
-pub fn acceptor(env: &Environment, enctype: i32) -> Credential {
+pub fn acceptor(enctype: i32) -> Credential {
     let keytab = Keytab {
         entries: vec![KeytabEntry {
             principal: service(),
@@ -199,7 +200,7 @@ pub fn acceptor(env: &Environment, enctype: i32) -> Credential {
         }],
         others: Vec::new(),
     };
-    Credential::from_keytab(env, Arc::new(keytab), None).unwrap()
+    Credential::from_keytab(Arc::new(keytab))
 }
 
 fn ticket(
@@ -250,4 +251,18 @@ pub fn converse(client: &Context, server: &Context) {
             baton::Order::InOrder
         );
     }
+}
+
+/// A directory for a file store: on tmpfs, as deposits want it, and ours alone.
+pub fn store_directory() -> tempfile::TempDir {
+    let place = if Path::new("/dev/shm").is_dir() {
+        "/dev/shm"
+    } else {
+        "/tmp"
+    };
+    tempfile::Builder::new()
+        .prefix("baton-test-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .tempdir_in(place)
+        .unwrap()
 }
