@@ -1,0 +1,152 @@
+//! Worker processes: started as another user, replaced when they end, a whole generation at once when told to.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use baton::transfer::Channel;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::control;
+use crate::user::User;
+use crate::worker::WorkerArgs;
+
+/// What of our environment workers get, and the programs they start.
+const PASSED_ON: [&str; 7] = [
+    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "RUST_LOG", "NO_COLOR",
+];
+
+/// How workers are started.
+pub(crate) struct Starter {
+    program: PathBuf,
+    pub(crate) user: Option<User>,
+    pub(crate) args: WorkerArgs,
+}
+
+/// A worker, seen from the front door.
+pub(crate) struct Worker {
+    pub(crate) name: String,
+    pub(crate) generation: u64,
+    pub(crate) pid: Pid,
+    /// Closed when nothing more is handed to it.
+    pub(crate) passing: Option<Channel>,
+    pub(crate) control: OwnedFd,
+    pub(crate) started: Instant,
+    pub(crate) is_ready: bool,
+    carried: u32,
+    received: u64,
+    sent: u64,
+}
+
+impl Starter {
+    pub(crate) fn new(user: Option<User>, args: WorkerArgs) -> io::Result<Self> {
+        Ok(Self {
+            // Kept by name: after an upgrade the name leads to the new program.
+            program: env::current_exe()?,
+            user,
+            args,
+        })
+    }
+
+    /// Starts a worker.
+    pub(crate) fn start(&self, generation: u64, number: u16) -> io::Result<Worker> {
+        let name = format!("{generation}.{number}");
+        let (passing, theirs) = Channel::pair()?;
+        passing.set_nonblocking(true)?;
+        let (control, orders) = control::pair()?;
+        let ends = [theirs.into_descriptor(), orders];
+        let args = WorkerArgs {
+            name: name.clone(),
+            ..self.args.clone()
+        };
+        let pid = self.spawn(&args, &ends)?;
+        Ok(Worker {
+            name,
+            generation,
+            pid,
+            passing: Some(passing),
+            control,
+            started: Instant::now(),
+            is_ready: false,
+            carried: 0,
+            received: 0,
+            sent: 0,
+        })
+    }
+
+    fn spawn(&self, args: &WorkerArgs, ends: &[OwnedFd; 2]) -> io::Result<Pid> {
+        match self.spawn_as(self.program.as_os_str().to_owned(), args, ends) {
+            // The workers' user may not be allowed into the directory that the program is in; the program itself, opened
+            // by us, can be started all the same.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let program = File::open(&self.program)?;
+                let path = format!("/proc/self/fd/{}", program.as_raw_fd());
+                self.spawn_as(path.into(), args, ends).map_err(|_| error)
+            }
+            other => other,
+        }
+    }
+
+    fn spawn_as(
+        &self,
+        program: OsString,
+        args: &WorkerArgs,
+        ends: &[OwnedFd; 2],
+    ) -> io::Result<Pid> {
+        let [passing, control] = ends;
+        let mut command = Command::new(program);
+        command
+            .arg0("baton")
+            .args(args.to_arguments())
+            .env_clear()
+            .envs(
+                PASSED_ON
+                    .iter()
+                    .filter_map(|name| Some((name, env::var_os(name)?))),
+            )
+            .current_dir("/")
+            .stdin(Stdio::from(passing.try_clone()?))
+            .stdout(Stdio::from(control.try_clone()?));
+        if let Some(User { uid, gid }) = self.user {
+            // Root's other groups are dropped with it.
+            command.uid(uid).gid(gid);
+        }
+        let child = command.spawn()?;
+        Pid::from_raw(child.id() as i32).ok_or_else(|| ErrorKind::InvalidData.into())
+    }
+}
+
+impl Worker {
+    /// How many connections it has, those on their way to it included.
+    pub(crate) fn load(&self) -> usize {
+        self.carried as usize + self.sent.saturating_sub(self.received) as usize
+    }
+
+    /// How many connections it has been handed.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Notes what it reports.
+    pub(crate) fn note_load(&mut self, carried: u32, received: u64) {
+        (self.carried, self.received) = (carried, received);
+    }
+
+    /// Notes that a connection is on its way to it.
+    pub(crate) fn note_sent(&mut self) {
+        self.sent += 1;
+    }
+
+    /// Ends it at once. It has not been waited for, so its number is still its own.
+    pub(crate) fn kill(&self) {
+        if let Err(error) = kill_process(self.pid, Signal::KILL) {
+            tracing::error!(target: "serve", "worker {} cannot be ended: {error}", self.name);
+        }
+    }
+}
