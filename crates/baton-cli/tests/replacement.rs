@@ -1,0 +1,204 @@
+//! Workers are replaced: a generation by another without dropping a conversation, one that dies by a new one.
+
+mod setting;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Signal, kill_process, test_kill_process};
+use setting::{echo_service, pattern, setting, wait_until};
+
+#[test]
+fn a_new_generation_takes_over_and_no_conversation_notices() {
+    let setting = setting();
+    let service = echo_service();
+    let mut door = setting.serve(["--workers=2", &format!("--forward={service}")]);
+    let done = AtomicBool::new(false);
+    let rounds = AtomicUsize::new(0);
+    let mut idle: Vec<_> = (0..20).map(|_| setting.connect(&door)).collect();
+    thread::scope(|scope| {
+        for seed in 0..6 {
+            let mut client = setting.connect(&door);
+            let (done, rounds) = (&done, &rounds);
+            // Small and large messages, so that frames are cut and unsent bytes wait.
+            scope.spawn(move || {
+                for round in 0.. {
+                    let data = pattern([10, 5_000, 300_000][round % 3], seed * 1000 + round as u64);
+                    for part in data.chunks(60_000) {
+                        client.send(part);
+                    }
+                    assert!(client.receive_exactly(data.len()) == data);
+                    rounds.fetch_add(1, Ordering::Relaxed);
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+                client.finish();
+                assert_eq!(client.receive(), None);
+            });
+        }
+        for generation in 2..5 {
+            thread::sleep(Duration::from_millis(200));
+            door.signal(Signal::HUP);
+            door.wait_for(&format!(
+                "generation {generation} of workers has taken over"
+            ));
+            // New clients are served meanwhile.
+            setting.connect(&door).echo(b"newcomer");
+            door.wait_for(&format!("worker {}.1 (process ", generation - 1));
+            door.wait_for_count(
+                "conversations over and keeps 0 until they end",
+                2 * (generation as usize - 1),
+            );
+        }
+        let before = rounds.load(Ordering::Relaxed);
+        wait_until(|| (rounds.load(Ordering::Relaxed) > before + 12).then_some(())).unwrap();
+        done.store(true, Ordering::Relaxed);
+    });
+    for client in &mut idle {
+        client.echo(b"still here");
+    }
+    for pid in [1, 2, 3]
+        .into_iter()
+        .flat_map(|generation| door.workers(generation))
+    {
+        let gone = wait_until(|| test_kill_process(pid).is_err().then_some(()));
+        assert!(gone.is_some(), "worker {pid} has ended");
+    }
+    assert!(
+        door.lines()
+            .iter()
+            .all(|line| !line.contains("broken off") && !line.contains("lost"))
+    );
+    drop(idle);
+    door.signal(Signal::TERM);
+    assert_eq!(door.wait(), Some(0));
+}
+
+#[test]
+fn half_closed_and_blocked_conversations_move_too() {
+    let setting = setting();
+    let (service, kept) = setting::silent_service();
+    let door = setting.serve(["--workers=1", &format!("--forward={service}")]);
+    // Nobody reads: everything on the way is full.
+    let mut blocked = setting.connect(&door);
+    let data = pattern(20_000_000, 7);
+    blocked
+        .socket
+        .set_write_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let mut frames = Vec::new();
+    for part in data.chunks(60_000) {
+        frames.extend(setting::frame(&blocked.context.wrap(true, part).unwrap()));
+    }
+    let mut sent = 0;
+    while let Ok(count) = std::io::Write::write(&mut blocked.socket, &frames[sent..]) {
+        sent += count;
+        if sent == frames.len() {
+            break;
+        }
+    }
+    assert!(sent < frames.len());
+    let mut finished = setting.connect(&door);
+    finished.send(b"question");
+    finished.finish();
+    wait_until(|| (kept.lock().unwrap().len() == 2).then_some(())).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    door.signal(Signal::HUP);
+    door.wait_for("handed 2 conversations over and keeps 0");
+    let streams: Vec<_> = kept.lock().unwrap().drain(..).collect();
+    thread::scope(|scope| {
+        for mut stream in streams {
+            scope.spawn(move || {
+                let mut all = Vec::new();
+                std::io::Read::read_to_end(&mut stream, &mut all).unwrap();
+                std::io::Write::write_all(&mut stream, &all[all.len() - 8..]).unwrap();
+            });
+        }
+        blocked.socket.set_write_timeout(None).unwrap();
+        std::io::Write::write_all(&mut blocked.socket, &frames[sent..]).unwrap();
+        blocked.finish();
+        assert_eq!(finished.receive_all(), b"question");
+        assert_eq!(blocked.receive_all(), data[data.len() - 8..]);
+    });
+    door.wait_for_count("has finished", 2);
+}
+
+#[test]
+fn programs_outlive_their_worker() {
+    let setting = setting();
+    let door = setting.serve(["--workers=1", "--", "cat"]);
+    let mut client = setting.connect(&door);
+    client.echo(b"before");
+    door.signal(Signal::HUP);
+    door.wait_for("generation 2 of workers has taken over");
+    door.wait_for("worker 1.0 (process ");
+    client.echo(b"after");
+    client.finish();
+    assert_eq!(client.receive(), None);
+    let children = format!("/proc/{0}/task/{0}/children", door.pid());
+    // The worker alone: the program has been waited for.
+    let waited_for = wait_until(|| {
+        let text = std::fs::read_to_string(&children).unwrap();
+        (text.split_whitespace().count() == 1).then_some(())
+    });
+    assert!(waited_for.is_some());
+}
+
+#[test]
+fn a_worker_that_dies_is_replaced_and_its_conversations_alone_are_lost() {
+    let setting = setting();
+    let service = echo_service();
+    let door = setting.serve(["--workers=2", &format!("--forward={service}")]);
+    let mut clients: Vec<_> = (0..8).map(|_| setting.connect(&door)).collect();
+    for client in &mut clients {
+        client.echo(b"x");
+    }
+    thread::sleep(Duration::from_millis(1100));
+    let victim = door.workers(1)[0];
+    kill_process(victim, Signal::KILL).unwrap();
+    let line = door.wait_for("was ended by signal 9");
+    assert!(
+        line.contains(&format!("worker 1.0 (process {victim})")),
+        "{line}"
+    );
+    assert!(line.contains("4 conversations are lost"), "{line}");
+    let mut lost = 0;
+    for client in &mut clients {
+        let alive = client.try_send(b"y").is_ok() && matches!(client.try_receive(), Ok(Some(_)));
+        lost += usize::from(!alive);
+    }
+    assert_eq!(lost, 4);
+    wait_until(|| (door.workers(1).len() == 3).then_some(())).unwrap();
+    let mut again: Vec<_> = (0..8).map(|_| setting.connect(&door)).collect();
+    for client in &mut again {
+        client.echo(b"served");
+    }
+    let replacement = door.workers(1)[2];
+    door.wait_for(&format!("is with worker 1.0 (process {replacement})"));
+}
+
+#[test]
+fn a_worker_that_is_stopped_holds_up_nobody_else() {
+    let setting = setting();
+    let service = echo_service();
+    let door = setting.serve(["--workers=2", &format!("--forward={service}")]);
+    let victim = door.workers(1)[0];
+    kill_process(victim, Signal::STOP).unwrap();
+    // Every second client goes to the other one.
+    let mut clients: Vec<_> = (0..40).map(|_| setting.connect(&door)).collect();
+    let other = door.workers(1)[1];
+    let served = format!("(process {other})");
+    assert!(
+        door.lines()
+            .iter()
+            .filter(|line| line.contains(&served))
+            .count()
+            >= 20
+    );
+    kill_process(victim, Signal::CONT).unwrap();
+    for client in &mut clients {
+        client.echo(b"served");
+    }
+}
