@@ -276,3 +276,221 @@ fn copy(cache: &CredentialCache) -> CredentialCache {
         credentials: cache.credentials.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use krb5::formats::ccache::{CachedKey, Version};
+    use krb5::principal::Principal;
+    use krb5_crypto::{AES128_CTS_HMAC_SHA1_96, Key};
+    use wire::time::Timestamp;
+
+    use super::*;
+
+    fn alice() -> Principal {
+        Principal::user("alice", "R")
+    }
+
+    fn credential(service: &str) -> Credential {
+        let mut one = Credential::setting(alice(), "x", None, b"ticket");
+        one.server = Principal::service(service, "localhost", "R");
+        one.key = CachedKey::from(Arc::new(
+            Key::new(AES128_CTS_HMAC_SHA1_96, &[3; 16]).unwrap(),
+        ));
+        one.endtime = Timestamp::from_seconds(1_000_000);
+        one
+    }
+
+    fn file(dir: &tempfile::TempDir) -> (PathBuf, CcacheStore) {
+        let path = dir.path().join("cc");
+        let name = CcacheName::File(path.to_str().unwrap().to_owned());
+        (path, CcacheStore::new(name))
+    }
+
+    fn services(store: &CcacheStore) -> Vec<String> {
+        let cache = store.read().unwrap();
+        cache
+            .tickets()
+            .map(|ticket| ticket.server.to_string())
+            .collect()
+    }
+
+    fn works(store: &CcacheStore) {
+        assert!(matches!(store.read(), Err(CcacheStoreError::NotFound(_))));
+        assert!(matches!(
+            store.store(&credential("a")),
+            Err(CcacheStoreError::NotFound(_))
+        ));
+        assert!(matches!(
+            store.destroy(),
+            Err(CcacheStoreError::NotFound(_))
+        ));
+        store.replace(&CredentialCache::new(alice())).unwrap();
+        assert_eq!(services(store), [""; 0]);
+        store.store(&credential("a")).unwrap();
+        store.store(&credential("b")).unwrap();
+        assert_eq!(services(store), ["a/localhost@R", "b/localhost@R"]);
+        assert_eq!(store.read().unwrap().principal, alice());
+        store
+            .replace(&CredentialCache::new(Principal::user("bob", "R")))
+            .unwrap();
+        assert_eq!(services(store), [""; 0]);
+        store.destroy().unwrap();
+        assert!(matches!(store.read(), Err(CcacheStoreError::NotFound(_))));
+    }
+
+    #[test]
+    fn a_file_does_all_a_cache_does() {
+        let dir = tempfile::tempdir().unwrap();
+        works(&file(&dir).1);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "nothing is left"
+        );
+    }
+
+    #[test]
+    fn memory_does_all_a_cache_does() {
+        works(&CcacheStore::new(CcacheName::Memory("one".to_owned())));
+        let (two, again) = (
+            CcacheName::Memory("two".to_owned()),
+            CcacheName::Memory("two".to_owned()),
+        );
+        CcacheStore::new(two)
+            .replace(&CredentialCache::new(alice()))
+            .unwrap();
+        assert_eq!(CcacheStore::new(again).read().unwrap().principal, alice());
+    }
+
+    #[test]
+    fn a_file_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, store) = file(&dir);
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        store.replace(&CredentialCache::new(alice())).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn links_and_pipes_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, store) = file(&dir);
+        let target = dir.path().join("target");
+        let bytes = CredentialCache::new(alice()).encode().unwrap();
+        fs::write(&target, &bytes).unwrap();
+        symlink(&target, &path).unwrap();
+        for result in [
+            store.read().err(),
+            store.store(&credential("a")).err(),
+            store.destroy().err(),
+        ] {
+            assert!(
+                matches!(result, Some(CcacheStoreError::Link(_))),
+                "{result:?}"
+            );
+        }
+        // A new cache takes the link's place and leaves its target alone.
+        let mut cache = CredentialCache::new(alice());
+        cache.credentials.push(credential("new"));
+        store.replace(&cache).unwrap();
+        assert_eq!(services(&store), ["new/localhost@R"]);
+        assert!(fs::read(&target).unwrap() == *bytes);
+        fs::remove_file(&path).unwrap();
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(CWD, &path, pipe, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(matches!(store.read(), Err(CcacheStoreError::Io { .. })));
+    }
+
+    #[test]
+    fn a_version_3_file_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, store) = file(&dir);
+        let mut cache = CredentialCache::new(alice());
+        cache.version = Version::V3;
+        store.replace(&cache).unwrap();
+        store.store(&credential("a")).unwrap();
+        assert_eq!(fs::read(&path).unwrap()[..2], [5, 3]);
+        assert_eq!(services(&store), ["a/localhost@R"]);
+    }
+
+    #[test]
+    fn a_broken_cache_is_not_added_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, store) = file(&dir);
+        for contents in [&b""[..], b"\x05\x04\x00", b"nonsense"] {
+            fs::write(&path, contents).unwrap();
+            let error = store.store(&credential("a")).err().unwrap();
+            assert!(matches!(error, CcacheStoreError::Format { .. }), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), contents);
+        }
+    }
+
+    #[test]
+    fn threads_that_add_at_one_time_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, store) = file(&dir);
+        store.replace(&CredentialCache::new(alice())).unwrap();
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    for round in 0..25 {
+                        store
+                            .store(&credential(&format!("{thread}-{round}")))
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(services(&store).len(), 100);
+    }
+
+    /// What the process does that the test below starts: locks of fcntl(2) are the process's.
+    #[test]
+    fn another_process_holds_a_lock() {
+        let (Ok(path), Ok(held)) = (std::env::var("HOST_LOCK"), std::env::var("HOST_HELD")) else {
+            return;
+        };
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        lock(&file, Lock::Exclusive).unwrap();
+        fs::write(held, b"").unwrap();
+        thread::sleep(Duration::from_millis(500));
+    }
+
+    #[test]
+    fn anothers_lock_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, store) = file(&dir);
+        store.replace(&CredentialCache::new(alice())).unwrap();
+        let held = dir.path().join("held");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "host::ccache::tests::another_process_holds_a_lock",
+            ])
+            .env("HOST_LOCK", &path)
+            .env("HOST_HELD", &held)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !held.exists() {
+            assert_eq!(
+                child.try_wait().unwrap(),
+                None,
+                "the other process is there"
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+        let begin = Instant::now();
+        store.store(&credential("a")).unwrap();
+        assert!(begin.elapsed() > Duration::from_millis(100));
+        assert_eq!(services(&store), ["a/localhost@R"]);
+        assert!(child.wait().unwrap().success());
+    }
+}

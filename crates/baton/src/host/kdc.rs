@@ -11,7 +11,7 @@ use krb5::formats::settings::{Settings, Transport};
 use krb5::messages::KrbError;
 
 pub use self::locate::LocateError;
-use self::transport::{Endpoint, Verdict};
+use self::transport::{Endpoint, PACE, Verdict};
 pub use self::transport::{MAX_REPLY, TransportError};
 
 /// RFC 4120 §7.5.9.
@@ -52,7 +52,7 @@ pub fn ask(
         request.len() > settings.udp_preference_limit,
         stream,
     );
-    transport::exchange(&endpoints, request, deadline, &judge).map_err(|cause| {
+    transport::exchange(&endpoints, request, deadline, PACE, &judge).map_err(|cause| {
         KdcAccessError::Transport {
             realm: String::from_utf8_lossy(realm).into_owned(),
             cause,
@@ -69,10 +69,19 @@ fn in_order(mut endpoints: Vec<Endpoint>, tcp_first: bool, stream: bool) -> Vec<
     endpoints
 }
 
-/// A KDC that cannot serve at the moment says so; another one may.
+/// The first bytes of AS-REP, TGS-REP and KRB-ERROR (RFC 4120 §5.10).
+const MESSAGES: [u8; 3] = [0x6b, 0x6d, 0x7e];
+
+/// A KDC that cannot serve at the moment says so; another one may. What is no message of a KDC is no answer.
 fn judge(reply: &[u8]) -> Verdict {
-    match KrbError::decode(reply) {
-        Ok(error) if error.error_code == KDC_ERR_SVC_UNAVAILABLE => Verdict::AskAnother,
-        _ => Verdict::Take,
+    let unavailable = |error: KrbError<'_>| error.error_code == KDC_ERR_SVC_UNAVAILABLE;
+    match reply.first() {
+        Some(first) if MESSAGES.contains(first) => {}
+        _ => return Verdict::AskAnother,
+    }
+    if KrbError::decode(reply).is_ok_and(unavailable) {
+        Verdict::AskAnother
+    } else {
+        Verdict::Take
     }
 }

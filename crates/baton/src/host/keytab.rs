@@ -150,3 +150,126 @@ impl Stamp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::thread;
+
+    use krb5::formats::keytab::KeytabEntry;
+    use krb5::principal::Principal;
+    use krb5_crypto::{AES128_CTS_HMAC_SHA1_96, Key};
+    use wire::time::Timestamp;
+
+    use super::*;
+
+    fn bytes(kvnos: &[u32]) -> Vec<u8> {
+        let entries = kvnos.iter().map(|&kvno| KeytabEntry {
+            principal: Principal::service("HTTP", "localhost", "R"),
+            timestamp: Timestamp::from_seconds(1),
+            kvno,
+            key: Arc::new(Key::new(AES128_CTS_HMAC_SHA1_96, &[kvno as u8; 16]).unwrap()),
+        });
+        let keytab = Keytab {
+            entries: entries.collect(),
+            others: Vec::new(),
+        };
+        keytab.encode().unwrap().to_vec()
+    }
+
+    fn kvnos(file: &KeytabFile) -> Vec<u32> {
+        let keytab = file.current().unwrap();
+        keytab.entries.iter().map(|entry| entry.kvno).collect()
+    }
+
+    #[test]
+    fn a_change_is_seen_at_once_even_within_one_tick_of_the_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keytab");
+        let file = KeytabFile::new(&path);
+        // Two contents of one length, in turn: neither size nor, on a slow clock, times tell them apart.
+        for round in 0..200 {
+            fs::write(&path, bytes(&[round])).unwrap();
+            assert_eq!(kvnos(&file), [round]);
+        }
+    }
+
+    #[test]
+    fn a_settled_file_is_read_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keytab");
+        fs::write(&path, bytes(&[1, 2])).unwrap();
+        let file = KeytabFile::new(&path);
+        thread::sleep(SETTLED + Duration::from_millis(50));
+        let first = file.current().unwrap();
+        assert!(Arc::ptr_eq(&first, &file.current().unwrap()));
+        fs::write(&path, bytes(&[1, 2, 3])).unwrap();
+        assert_eq!(kvnos(&file), [1, 2, 3]);
+    }
+
+    #[test]
+    fn while_a_keytab_is_being_written_the_keys_before_stay_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keytab");
+        fs::write(&path, bytes(&[1])).unwrap();
+        let file = KeytabFile::new(&path);
+        assert_eq!(kvnos(&file), [1]);
+        let whole = bytes(&[1, 2]);
+        let entry = bytes(&[1]).len();
+        for cut in (0..whole.len()).filter(|cut| ![2, entry].contains(cut)) {
+            fs::write(&path, &whole[..cut]).unwrap();
+            assert_eq!(kvnos(&file), [1], "cut to {cut}");
+        }
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(kvnos(&file), [1, 2]);
+    }
+
+    #[test]
+    fn a_keytab_in_another_ones_place_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, new) = (dir.path().join("keytab"), dir.path().join("new"));
+        fs::write(&path, bytes(&[1])).unwrap();
+        let file = KeytabFile::new(&path);
+        assert_eq!(kvnos(&file), [1]);
+        fs::write(&new, bytes(&[2])).unwrap();
+        fs::rename(&new, &path).unwrap();
+        assert_eq!(kvnos(&file), [2]);
+        // Secrets that are mounted come by way of links that are turned.
+        fs::write(&new, bytes(&[3])).unwrap();
+        fs::remove_file(&path).unwrap();
+        symlink(&new, &path).unwrap();
+        assert_eq!(kvnos(&file), [3]);
+    }
+
+    #[test]
+    fn a_keytab_that_is_gone_gives_no_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keytab");
+        fs::write(&path, bytes(&[1])).unwrap();
+        let file = KeytabFile::new(&path);
+        assert_eq!(kvnos(&file), [1]);
+        fs::remove_file(&path).unwrap();
+        let error = file.current().err().unwrap();
+        assert!(matches!(error, KeytabFileError::Io { .. }));
+        assert!(
+            error.to_string().contains(path.to_str().unwrap()),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_keytab_from_the_start_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keytab");
+        let file = KeytabFile::new(&path);
+        assert!(file.current().is_err());
+        fs::write(&path, b"").unwrap();
+        let error = file.current().err().unwrap().to_string();
+        assert!(
+            error.contains(path.to_str().unwrap()) && error.contains("not a keytab"),
+            "{error}"
+        );
+        let directory = KeytabFile::new(dir.path());
+        assert!(directory.current().is_err());
+    }
+}

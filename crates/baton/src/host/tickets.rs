@@ -295,3 +295,6 @@ fn shifted(now: Timestamp, offset: Option<TimeOffset>) -> Timestamp {
     let micros = i64::from(offset.seconds) * 1_000_000 + i64::from(offset.micros);
     Timestamp::from_micros(now.micros().saturating_add(micros))
 }
+
+#[cfg(test)]
+mod tests;

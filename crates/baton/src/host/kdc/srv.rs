@@ -107,6 +107,10 @@ fn ask(server: SocketAddr, name: &str, until: Instant) -> Result<io::Result<Answ
 }
 
 fn query(id: u16, name: &str) -> Option<Vec<u8>> {
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_host_byte);
+    if !name.trim_end_matches('.').split('.').all(is_label) {
+        return None;
+    }
     let mut packet = Packet::new_query(id);
     packet.set_flags(PacketFlag::RECURSION_DESIRED);
     let name = Name::new(name).ok()?;

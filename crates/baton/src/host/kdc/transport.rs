@@ -13,10 +13,20 @@ use krb5::formats::settings::Transport;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 
-/// How long a KDC may be silent before the next one is asked too.
-const NEXT_AFTER: Duration = Duration::from_secs(1);
-/// After how long datagrams are sent again, once everyone was asked; doubled each time.
-const AGAIN_AFTER: Duration = Duration::from_secs(4);
+/// When the next step is taken while nobody answers.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// How long a KDC may be silent before the next one is asked too.
+    next: Duration,
+    /// After how long datagrams are sent again, once everyone was asked; doubled each time.
+    again: Duration,
+}
+
+/// The times that MIT's code takes.
+pub(super) const PACE: Pace = Pace {
+    next: Duration::from_secs(1),
+    again: Duration::from_secs(4),
+};
 /// The longest reply that is taken from a stream.
 pub const MAX_REPLY: usize = 1 << 20;
 /// The longest datagram.
@@ -46,7 +56,7 @@ impl fmt::Display for Endpoint {
 pub(super) enum Verdict {
     /// It is the answer.
     Take,
-    /// It says that this KDC cannot serve now.
+    /// It is no answer, or says that this KDC cannot serve now.
     AskAnother,
 }
 
@@ -89,12 +99,13 @@ pub(super) fn exchange(
     endpoints: &[Endpoint],
     request: &[u8],
     deadline: Instant,
+    pace: Pace,
     judge: &dyn Fn(&[u8]) -> Verdict,
 ) -> Result<Vec<u8>, TransportError> {
     if endpoints.is_empty() {
         return Err(TransportError::NoEndpoint);
     }
-    let mut asking = Asking::new(endpoints, request, deadline)?;
+    let mut asking = Asking::new(endpoints, request, deadline, pace)?;
     loop {
         asking.ask_whom_it_is_time_for(Instant::now());
         if asking.is_hopeless() {
@@ -116,7 +127,7 @@ struct Asking<'a> {
     asked: Vec<Conversation>,
     failures: Vec<String>,
     next_at: Instant,
-    again_after: Duration,
+    pace: Pace,
 }
 
 impl<'a> Asking<'a> {
@@ -124,6 +135,7 @@ impl<'a> Asking<'a> {
         endpoints: &'a [Endpoint],
         request: &[u8],
         deadline: Instant,
+        pace: Pace,
     ) -> Result<Self, TransportError> {
         let length = i32::try_from(request.len()).map_err(|_| TransportError::TooLong)?;
         Ok(Self {
@@ -133,7 +145,7 @@ impl<'a> Asking<'a> {
             asked: Vec::new(),
             failures: Vec::new(),
             next_at: Instant::now(),
-            again_after: AGAIN_AFTER,
+            pace,
         })
     }
 
@@ -150,7 +162,12 @@ impl<'a> Asking<'a> {
                 Ok(conversation) => {
                     self.asked.push(conversation);
                     let last = self.waiting.as_slice().is_empty();
-                    self.next_at = now + if last { AGAIN_AFTER } else { NEXT_AFTER };
+                    self.next_at = now
+                        + if last {
+                            self.pace.again
+                        } else {
+                            self.pace.next
+                        };
                 }
                 Err(error) => self.failures.push(format!("{endpoint}: {error}")),
             }
@@ -164,8 +181,8 @@ impl<'a> Asking<'a> {
                 _ = socket.send(&self.framed[4..]);
             }
         }
-        self.again_after *= 2;
-        self.next_at = now + self.again_after;
+        self.pace.again *= 2;
+        self.next_at = now + self.pace.again;
     }
 
     fn is_hopeless(&self) -> bool {
@@ -191,7 +208,7 @@ impl<'a> Asking<'a> {
             let failure = match conversation.go_on(&self.framed) {
                 Ok(None) => continue,
                 Ok(Some(reply)) if judge(&reply) == Verdict::Take => return Ok(Some(reply)),
-                Ok(Some(_)) => "it cannot serve at the moment".to_owned(),
+                Ok(Some(_)) => "it does not serve at the moment".to_owned(),
                 Err(error) => error.to_string(),
             };
             let failed = self.asked.remove(index);
