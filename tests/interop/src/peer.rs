@@ -294,7 +294,8 @@ pub fn hex(bytes: &[u8]) -> String {
         })
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+/// The bytes of [`hex`].
+pub fn unhex(text: &str) -> Vec<u8> {
     if text == "-" {
         return Vec::new();
     }

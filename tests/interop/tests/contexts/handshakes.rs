@@ -1,0 +1,124 @@
+//! Handshakes that succeed, and what both sides then know of the context.
+
+use std::time::Duration;
+
+use baton::Flags;
+use interop::Vendor;
+use interop::peer::{COMPLETE, GAP_TOKEN};
+use interop::realm::{CLIENT, REALM};
+
+use crate::parties::{ALL_FLAGS, Case, Pair, We, establish};
+
+/// What both libraries must see alike.
+const COMPARED: Flags = ALL_FLAGS;
+
+fn assert_same_facts(case: Case, Pair { ours, theirs }: &mut Pair) {
+    let (facts, inquired) = (ours.facts(), theirs.inquire());
+    let client = format!("{CLIENT}@{REALM}");
+    let server = format!("{}/localhost@{REALM}", case.service);
+    assert_eq!(facts.initiator.to_string(), client, "{case:?}");
+    assert_eq!(facts.acceptor.to_string(), server, "{case:?}");
+    assert_eq!(inquired.source, client, "{case:?}");
+    assert_eq!(inquired.target, server, "{case:?}");
+    assert_eq!(facts.locally_initiated, case.we == We::Initiate);
+    let theirs = Flags::from_bits(inquired.flags);
+    assert_eq!(facts.flags & COMPARED, theirs & COMPARED, "{case:?}");
+    assert_eq!(facts.flags & COMPARED, case.flags, "{case:?}");
+    assert!(facts.flags.contains(Flags::TRANS | Flags::PROT_READY));
+}
+
+#[test]
+fn each_side_of_each_enctype_with_and_without_mutual_authentication() {
+    for case in Case::all() {
+        for flags in [ALL_FLAGS, ALL_FLAGS.without(Flags::MUTUAL)] {
+            let case = Case { flags, ..case };
+            let mut pair = establish(case);
+            assert_same_facts(case, &mut pair);
+            assert_they_talk(case, &mut pair);
+        }
+    }
+}
+
+fn assert_they_talk(case: Case, Pair { ours, theirs }: &mut Pair) {
+    let token = ours.wrap(true, b"from ours").unwrap();
+    let (major, _, message) = theirs.unwrap(&token);
+    if case.vendor == Vendor::Heimdal
+        && case.we == We::Accept
+        && !case.flags.contains(Flags::MUTUAL)
+    {
+        // Heimdal's initiator expects an acceptor's numbers to begin at 0 then; its acceptor begins at the initiator's.
+        assert_eq!(major, GAP_TOKEN, "{case:?}");
+    } else {
+        assert_eq!(
+            (major, message),
+            (COMPLETE, b"from ours".to_vec()),
+            "{case:?}"
+        );
+    }
+    let message = ours.unwrap(&theirs.wrap(true, b"from theirs")).unwrap();
+    assert_eq!(message.data, b"from theirs", "{case:?}");
+}
+
+/// Replay and sequence detection can each be left out. (Both libraries always grant confidentiality and integrity.)
+#[test]
+fn each_combination_of_detections_is_agreed_on() {
+    for case in Case::each_way() {
+        for detections in [
+            Flags::NONE,
+            Flags::REPLAY,
+            Flags::SEQUENCE,
+            Flags::REPLAY | Flags::SEQUENCE,
+        ] {
+            for mutual in [Flags::NONE, Flags::MUTUAL] {
+                let flags = detections | mutual | Flags::CONF | Flags::INTEG;
+                let case = Case { flags, ..case };
+                assert_same_facts(case, &mut establish(case));
+            }
+        }
+    }
+}
+
+/// Both count from the same ticket; an acceptor's context outlives it by the clock skew.
+#[test]
+fn lifetimes_agree() {
+    let skew = Duration::from_secs(300);
+    for case in Case::each_way() {
+        let mut pair = establish(case);
+        let ours = pair.ours.lifetime().unwrap();
+        let theirs = Duration::from_secs(pair.theirs.inquire().lifetime.into());
+        let expected = match case.we {
+            We::Initiate => ours,
+            We::Accept => ours - skew,
+        };
+        let day = Duration::from_secs(86_400);
+        assert!(
+            expected <= day && expected > day - Duration::from_secs(600),
+            "{case:?}: {ours:?}"
+        );
+        // MIT's acceptor adds the skew as ours does, Heimdal's does not.
+        let distance = theirs.abs_diff(expected);
+        let few = Duration::from_secs(5);
+        assert!(
+            distance < few || distance.abs_diff(skew) < few,
+            "{case:?}: {ours:?} {theirs:?}"
+        );
+    }
+}
+
+/// Their initiator forwards its ticket with the request (RFC 4121 §4.1.1). Ours has no use for that, and goes on.
+#[test]
+fn delegated_credentials_are_passed_over() {
+    for case in Case::each_way().filter(|case| case.we == We::Accept) {
+        let case = Case {
+            flags: ALL_FLAGS | Flags::DELEG,
+            ..case
+        };
+        let mut pair = establish(case);
+        assert!(
+            Flags::from_bits(pair.theirs.inquire().flags).contains(Flags::DELEG),
+            "{case:?}: nothing was forwarded, so this test shows nothing"
+        );
+        assert!(!pair.ours.facts().flags.contains(Flags::DELEG));
+        assert_they_talk(case, &mut pair);
+    }
+}
