@@ -2,13 +2,15 @@
 //!
 //! A test file that starts workers has a test of its own named `worker`, which does nothing unless it is run as one.
 
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use baton::transfer::{Arrival, Channel, Sending, send_over};
-use baton::{Acceptor, Context, Environment, ExportOptions, Handshake, Order, Policy, Step, Token};
+use baton::{Acceptor, Context, Environment, ExportOptions, Order, Policy, Step, Token};
 use rustix::process::{Pid, Signal, kill_process, setpgid, setsid};
 
 use super::Site;
@@ -128,13 +130,14 @@ pub fn worker() {
     let mut worker = Working {
         site: Site::in_directory(&store),
         context: None,
-        handshake: None,
+        descriptors: Vec::new(),
     };
     loop {
         let answer = match channel.receive(&worker.site.env) {
             Ok(Arrival::Note(note)) => worker.obey(&note.bytes, note.descriptors),
             Ok(Arrival::Context(received)) => {
                 worker.context = Some(received.context);
+                worker.descriptors = received.descriptors;
                 Ok(received.extra)
             }
             Ok(Arrival::Closed) => std::process::exit(0),
@@ -154,7 +157,7 @@ pub fn worker() {
 struct Working {
     site: Site,
     context: Option<Context>,
-    handshake: Option<Handshake>,
+    descriptors: Vec<OwnedFd>,
 }
 
 impl Working {
@@ -201,6 +204,22 @@ impl Working {
             }
             b'G' => {
                 setpgid(None, None).unwrap();
+                Ok(Vec::new())
+            }
+            // Answers one message on the connection that came with the context.
+            b'C' => {
+                let mut connection = UnixStream::from(self.descriptors.remove(0));
+                let mut token = Vec::new();
+                connection.read_to_end(&mut token).unwrap();
+                let message = self.context().unwrap(&token)?;
+                let reply = self.context().wrap(true, &message.data)?;
+                connection.write_all(&reply).unwrap();
+                Ok(Vec::new())
+            }
+            // Sends bytes as they are.
+            b'R' => {
+                let socket = descriptors.into_iter().next().unwrap();
+                rustix::net::send(&socket, bytes, rustix::net::SendFlags::empty()).unwrap();
                 Ok(Vec::new())
             }
             // Waits for a context on the named socket that was sent along.
