@@ -35,7 +35,6 @@ const NEXT_SENT: u8 = 10;
 const WINDOW_FIRST: u8 = 11;
 const WINDOW_NEXT: u8 = 12;
 const WINDOW_SEEN: u8 = 13;
-/// Here if there is any.
 const AUTHORIZATION_DATA: u8 = 14;
 
 /// What travels.
@@ -74,10 +73,8 @@ pub(crate) fn write(state: &State<'_>) -> Zeroizing<Vec<u8>> {
         .number(NEXT_SENT, state.next)
         .number(WINDOW_FIRST, first)
         .number(WINDOW_NEXT, next)
-        .number(WINDOW_SEEN, seen);
-    if !state.authorization_data.is_empty() {
-        fields.bytes(AUTHORIZATION_DATA, state.authorization_data);
-    }
+        .number(WINDOW_SEEN, seen)
+        .bytes(AUTHORIZATION_DATA, state.authorization_data);
     debug_assert_eq!(out.capacity(), room, "the state grew");
     out
 }
@@ -126,11 +123,7 @@ fn read(state: &[u8]) -> Result<Established, Malformed> {
         fields.number(WINDOW_NEXT)?,
         fields.number(WINDOW_SEEN)?,
     ];
-    let authorization_data = match fields.optional(AUTHORIZATION_DATA)? {
-        Some([]) => return Err(Malformed::StateValue(AUTHORIZATION_DATA)),
-        Some(bytes) => bytes.to_vec(),
-        None => Vec::new(),
-    };
+    let authorization_data = fields.bytes(AUTHORIZATION_DATA)?.to_vec();
     fields.finish()?;
     Ok(Established {
         window: SequenceWindow::restore(

@@ -186,13 +186,8 @@ fn ap_option(values: &[&[u8]]) -> Vec<(i32, Vec<u8>)> {
 
 const CBT: [u8; 4] = [0, 0x40, 0, 0];
 
-type Row = (
-    &'static str,
-    fn(&mut Attempt),
-    i32,
-    Major,
-    fn(&Error) -> bool,
-);
+type Change = fn(&mut Attempt);
+type Row = (&'static str, Change, i32, Major, fn(&Error) -> bool);
 
 const MALFORMED: Major = Major::DefectiveToken;
 const FAILURE: Major = Major::Failure;
@@ -783,7 +778,7 @@ fn a_mark_is_of_server_key_client_time_and_authenticator() {
     // One thing changed at a time, on one store: each is another request, and none is taken for the first.
     let attempt = Attempt::new();
     let store = attempt.realm.store;
-    let changes: [fn(&mut Attempt); 7] = [
+    let changes: [Change; 7] = [
         |_| {},
         |a| a.ctime = a.ctime + Duration::from_micros(1),
         |a| a.ctime = a.ctime + Duration::from_secs(1),
@@ -820,7 +815,7 @@ fn a_mark_is_of_server_key_client_time_and_authenticator() {
 
 #[test]
 fn just_good_enough_is_good_enough() {
-    let passes: &[(&str, fn(&mut Attempt))] = &[
+    let passes: &[(&str, Change)] = &[
         ("a clock five minutes behind", |a| {
             a.ctime = a.ctime - minute(5)
         }),

@@ -15,7 +15,7 @@ use krb5::messages::{
 };
 use krb5::principal::Principal;
 use krb5_crypto::{Enctype, Key};
-use once::OnceStore;
+use once::{Limits, OnceStore};
 use wire::der::Flags as Bits;
 use wire::random::Random;
 use wire::time::{Clock, Timestamp};
@@ -52,6 +52,16 @@ impl Random for TestRandom {
             chunk.copy_from_slice(&(z ^ z >> 31).to_le_bytes()[..chunk.len()]);
         }
     }
+}
+
+/// A store for the few entries of one test.
+fn small_store(clock: Arc<TestClock>) -> OnceStore {
+    let limits = Limits {
+        marks: 1024,
+        deposits: 16,
+        ..Limits::default()
+    };
+    OnceStore::memory_with(&limits, clock)
 }
 
 pub(super) fn random() -> Arc<dyn Random> {
@@ -139,7 +149,7 @@ impl TestRealm {
             key: Arc::clone(&key),
         };
         Self {
-            store: OnceStore::memory(Arc::<TestClock>::clone(&clock)),
+            store: small_store(Arc::<TestClock>::clone(&clock)),
             clock,
             keytab: Keytab {
                 entries: vec![entry],
