@@ -132,7 +132,7 @@ impl Deposits {
     }
 
     pub(crate) fn peek(&self, tag: &Tag, now: Timestamp) -> Result<Option<Deposit>, StoreError> {
-        self.region.confirm()?;
+        self.region.confirm_linked()?;
         let slots = self.slots(self.region.words()?);
         let mut entry = Entry::empty();
         for (slot, full) in self.find(&slots, tag) {
@@ -170,13 +170,10 @@ impl Deposits {
     }
 
     fn sweep(&self, words: &[AtomicU64], now: Timestamp) {
-        let slots = self.slots(words);
-        for slot in 0..slots.len() {
-            if slots.sweep(slot, now.seconds() as u64, |expiry| {
-                expiry as i64 <= now.micros()
-            }) {
-                count(words, EXPIRED);
-            }
+        let expired = |expiry| expiry as i64 <= now.micros();
+        let found = self.slots(words).sweep_all(now.seconds() as u64, expired);
+        if found > 0 {
+            words[EXPIRED].fetch_add(found, Ordering::Relaxed);
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{
@@ -14,6 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{Resource, getrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::{OpenError, StoreError};
 use crate::layout::{Header, Kind};
@@ -30,6 +31,8 @@ const ATTEMPTS: usize = 16;
 /// A mapped file and the name it must keep.
 pub(crate) struct MappedFile {
     map: Map,
+    fd: OwnedFd,
+    name_confirmed: AtomicU64,
     directory: Arc<Directory>,
     name: String,
     device_and_inode: (u64, u64),
@@ -91,6 +94,8 @@ impl MappedFile {
             })?;
         let file = Self {
             map,
+            fd,
+            name_confirmed: AtomicU64::new(0),
             directory: Arc::clone(directory),
             name,
             device_and_inode: identity(&stat),
@@ -120,6 +125,21 @@ impl MappedFile {
             Ok(stat) if identity(&stat) == self.device_and_inode => Ok(()),
             _ => Err(StoreError::Unlinked { path: self.path() }),
         }
+    }
+
+    /// The file still has a name, and not long ago it was ours. Removing and replacing it is noticed at once; to find that it was
+    /// moved costs three times as much, and is worth that only now and then.
+    pub(crate) fn confirm_linked(&self) -> Result<(), StoreError> {
+        if !fstat(&self.fd).is_ok_and(|stat| stat.st_nlink > 0) {
+            return Err(StoreError::Unlinked { path: self.path() });
+        }
+        let time = clock_gettime(ClockId::MonotonicCoarse);
+        let tenths = time.tv_sec as u64 * 10 + time.tv_nsec as u64 / 100_000_000;
+        if self.name_confirmed.load(Ordering::Relaxed) != tenths {
+            self.confirm()?;
+            self.name_confirmed.store(tenths, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 

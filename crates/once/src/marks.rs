@@ -233,11 +233,11 @@ impl Marks {
 
     /// All segments that the mark's chain went through are still what others see.
     fn confirm(&self, last: usize) -> Result<(), StoreError> {
-        self.first.confirm()?;
+        self.first.confirm_linked()?;
         self.later[..last]
             .iter()
             .filter_map(OnceLock::get)
-            .try_for_each(Region::confirm)
+            .try_for_each(Region::confirm_linked)
     }
 }
 

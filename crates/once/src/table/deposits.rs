@@ -97,11 +97,6 @@ pub enum Fill {
 }
 
 impl Slots<'_> {
-    /// How many slots there are.
-    pub fn len(&self) -> usize {
-        self.states.len()
-    }
-
     /// Fills `slot` with `words`, if it is free.
     pub fn fill(&self, slot: usize, words: &[u64], seconds: u64) -> Fill {
         let free = self.state(slot);
@@ -185,6 +180,24 @@ impl Slots<'_> {
             self.wipe(slot, held);
         }
         won
+    }
+
+    /// [Sweeps](Self::sweep) all slots that are not free, and gives how many were expired.
+    pub fn sweep_all(&self, seconds: u64, expired: impl Fn(u64) -> bool) -> u64 {
+        let mut found = 0;
+        // Nearly all are free, and are passed over a cache line at a time.
+        for (chunk, states) in self.states.chunks(8).enumerate() {
+            let phases = states
+                .iter()
+                .fold(0, |all, state| all | state.load(Ordering::Acquire));
+            if State(phases).phase() != Phase::Free {
+                let slots = 8 * chunk..8 * chunk + states.len();
+                found += slots
+                    .map(|slot| u64::from(self.sweep(slot, seconds, &expired)))
+                    .sum::<u64>();
+            }
+        }
+        found
     }
 
     /// Wipes `slot` if it is taken, if its filler is taken to be dead, or if `expired` says so of it; true if it was full.
