@@ -13,7 +13,8 @@ pub enum ReplayAfterReset {
     Strict,
 }
 
-/// Sizes and times of a store. All processes that share a file take those of whoever made it.
+/// Sizes and times of a store. All processes that share a file take sizes and skew from whoever made it; how far the marks may grow
+/// and whether the store is strict are each process's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The greatest clock skew that any user of the store allows; a mark is kept for at least twice as long.
