@@ -125,6 +125,8 @@ impl Conversation {
         socket.set_nonblocking(true)?;
         // Frames are written whole, so waiting for more to send would only delay them.
         socket.set_nodelay(true)?;
+        // A client that has vanished without a word is noticed, however long it may be silent.
+        rustix::net::sockopt::set_socket_keepalive(&socket, true).map_err(io::Error::from)?;
         let mut socket = TcpStream::from_std(socket);
         registry.register(&mut socket, tokens.client, BOTH)?;
         let State {
