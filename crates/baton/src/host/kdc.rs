@@ -37,27 +37,56 @@ pub enum KdcAccessError {
     },
 }
 
-/// Sends `request` to KDCs of `realm` until one of them answers or `deadline` is past. Over a stream alone if `stream`, or if the
-/// request is too long for a datagram.
-pub fn ask(
-    settings: &Settings,
-    realm: &[u8],
-    request: &[u8],
-    stream: bool,
+/// The KDCs that one call may need, found once, and its deadline.
+pub struct Kdcs<'a> {
+    settings: &'a Settings,
     deadline: Instant,
-) -> Result<Vec<u8>, KdcAccessError> {
-    let endpoints = locate::endpoints(settings, realm, deadline)?;
-    let endpoints = in_order(
-        endpoints,
-        request.len() > settings.udp_preference_limit,
-        stream,
-    );
-    transport::exchange(&endpoints, request, deadline, PACE, &judge).map_err(|cause| {
-        KdcAccessError::Transport {
+    found: Vec<(Vec<u8>, Vec<Endpoint>)>,
+}
+
+impl<'a> Kdcs<'a> {
+    /// Nothing is looked up yet; everything ends at `deadline`.
+    pub fn new(settings: &'a Settings, deadline: Instant) -> Self {
+        Self {
+            settings,
+            deadline,
+            found: Vec::new(),
+        }
+    }
+
+    /// Sends `request` to KDCs of `realm` until one of them answers or the deadline is past. Over a stream alone if
+    /// `stream`; over a stream first if the request is too long for a datagram.
+    pub fn ask(
+        &mut self,
+        realm: &[u8],
+        request: &[u8],
+        stream: bool,
+    ) -> Result<Vec<u8>, KdcAccessError> {
+        let tcp_first = request.len() > self.settings.udp_preference_limit;
+        let deadline = self.deadline;
+        let endpoints = self.of_realm(realm)?;
+        let order = in_order(endpoints.clone(), tcp_first, stream);
+        let answer = transport::exchange(&order, request, deadline, PACE, &judge);
+        let (reply, from) = answer.map_err(|cause| KdcAccessError::Transport {
             realm: String::from_utf8_lossy(realm).into_owned(),
             cause,
-        }
-    })
+        })?;
+        // Who is there is asked first from now on: those before it may have been silent.
+        endpoints.sort_by_key(|endpoint| endpoint.address != from.address);
+        Ok(reply)
+    }
+
+    fn of_realm(&mut self, realm: &[u8]) -> Result<&mut Vec<Endpoint>, LocateError> {
+        let index = match self.found.iter().position(|(name, _)| name == realm) {
+            Some(index) => index,
+            None => {
+                let endpoints = locate::endpoints(self.settings, realm, self.deadline)?;
+                self.found.push((realm.to_vec(), endpoints));
+                self.found.len() - 1
+            }
+        };
+        Ok(&mut self.found[index].1)
+    }
 }
 
 /// Every KDC by the preferred transport, then every KDC by the other one.

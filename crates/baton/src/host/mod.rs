@@ -7,6 +7,7 @@
 pub mod ccache;
 pub mod kdc;
 pub mod keytab;
+pub mod keytab_change;
 pub mod names;
 mod secret_file;
 pub mod tickets;

@@ -16,7 +16,7 @@ use wire::random::Random;
 use wire::time::{Clock, Timestamp};
 
 use super::ccache::{CcacheStore, CcacheStoreError};
-use super::kdc::{DEADLINE, KdcAccessError, ask};
+use super::kdc::{DEADLINE, KdcAccessError, Kdcs};
 
 /// What getting tickets needs of the world.
 pub struct Client<'a> {
@@ -87,6 +87,8 @@ pub struct Found {
     pub time_offset: Option<TimeOffset>,
 }
 
+/// For how long a ticket is asked where nobody says, as by MIT's code.
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How long a ticket must still be good to be worth using: shorter than that it may end on the way.
 const WORTHWHILE: Duration = Duration::from_secs(1);
 
@@ -99,7 +101,7 @@ impl Client<'_> {
         options: &InitialOptions,
     ) -> Result<Obtained, TicketError> {
         let request = self.initial_request(client, options);
-        let deadline = self.deadline();
+        let mut kdcs = Kdcs::new(self.settings, self.deadline());
         let mut progress = AsExchange::start(request, secret, self.clock.now(), self.random)?;
         loop {
             match progress {
@@ -110,7 +112,7 @@ impl Client<'_> {
                     stream,
                     next,
                 } => {
-                    let reply = ask(self.settings, &realm, &bytes, stream, deadline)?;
+                    let reply = kdcs.ask(&realm, &bytes, stream)?;
                     progress = next.next(&reply, self.clock.now(), self.random)?;
                 }
             }
@@ -180,7 +182,7 @@ impl Client<'_> {
         server: &Principal,
         kdc_now: Timestamp,
     ) -> Result<Credential, TicketError> {
-        let deadline = self.deadline();
+        let mut kdcs = Kdcs::new(self.settings, self.deadline());
         let mut request = TgsOptions::new(tgt, server.clone());
         request.etypes = self.settings.default_tgs_enctypes.clone();
         request.clock_skew = self.settings.clockskew;
@@ -195,7 +197,7 @@ impl Client<'_> {
                     stream,
                     next,
                 } => {
-                    let reply = ask(self.settings, &realm, &bytes, stream, deadline)?;
+                    let reply = kdcs.ask(&realm, &bytes, stream)?;
                     let passed = self.clock.now().micros().saturating_sub(began.micros());
                     let now = Timestamp::from_micros(kdc_now.micros().saturating_add(passed));
                     progress = next.next(&reply, now)?;
@@ -208,9 +210,10 @@ impl Client<'_> {
         let settings = self.settings;
         let mut request = AsOptions::new(client.clone());
         request.server = options.server.clone();
-        if let Some(lifetime) = options.lifetime.or(settings.ticket_lifetime) {
-            request.lifetime = lifetime;
-        }
+        request.lifetime = options
+            .lifetime
+            .or(settings.ticket_lifetime)
+            .unwrap_or(LIFETIME);
         let renewable = |lifetime: &Duration| !lifetime.is_zero();
         request.renew_lifetime = options
             .renew_lifetime

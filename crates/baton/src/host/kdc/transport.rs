@@ -94,14 +94,14 @@ impl fmt::Display for Failures<'_> {
     }
 }
 
-/// Sends `request` to `endpoints` in their order until a reply is taken or `deadline` is past.
+/// Sends `request` to `endpoints` in their order until a reply is taken, or `deadline` is past; the reply and whose it is.
 pub(super) fn exchange(
     endpoints: &[Endpoint],
     request: &[u8],
     deadline: Instant,
     pace: Pace,
     judge: &dyn Fn(&[u8]) -> Verdict,
-) -> Result<Vec<u8>, TransportError> {
+) -> Result<(Vec<u8>, Endpoint), TransportError> {
     if endpoints.is_empty() {
         return Err(TransportError::NoEndpoint);
     }
@@ -111,8 +111,8 @@ pub(super) fn exchange(
         if asking.is_hopeless() {
             return Err(TransportError::AllFailed(asking.failures));
         }
-        if let Some(reply) = asking.wait(judge)? {
-            return Ok(reply);
+        if let Some(answer) = asking.wait(judge)? {
+            return Ok(answer);
         }
         if Instant::now() >= deadline {
             return Err(TransportError::Deadline(asking.whole_story()));
@@ -193,7 +193,7 @@ impl<'a> Asking<'a> {
     fn wait(
         &mut self,
         judge: &dyn Fn(&[u8]) -> Verdict,
-    ) -> Result<Option<Vec<u8>>, TransportError> {
+    ) -> Result<Option<(Vec<u8>, Endpoint)>, TransportError> {
         let until = self.next_at.min(self.deadline);
         let timeout = until.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(timeout).ok();
@@ -207,7 +207,9 @@ impl<'a> Asking<'a> {
             let conversation = &mut self.asked[index];
             let failure = match conversation.go_on(&self.framed) {
                 Ok(None) => continue,
-                Ok(Some(reply)) if judge(&reply) == Verdict::Take => return Ok(Some(reply)),
+                Ok(Some(reply)) if judge(&reply) == Verdict::Take => {
+                    return Ok(Some((reply, conversation.endpoint.clone())));
+                }
                 Ok(Some(_)) => "it does not serve at the moment".to_owned(),
                 Err(error) => error.to_string(),
             };

@@ -400,3 +400,26 @@ fn the_deadline_holds_for_a_whole_exchange() {
     ));
     assert!(begin.elapsed() < Duration::from_secs(3));
 }
+
+#[test]
+fn a_silent_kdc_costs_its_second_once() {
+    let mut realm = Realm::start("");
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let Some(live) = realm.settings.realms.get(REALM.as_bytes()).cloned() else {
+        panic!("the realm is configured");
+    };
+    let mut both = live.clone();
+    let address = silent.local_addr().unwrap().to_string();
+    both.kdc
+        .insert(0, krb5::formats::settings::Server::parse(&address).unwrap());
+    realm.settings.realms.insert(REALM, both);
+    realm.log_in("silent");
+    assert_eq!(realm.asked().0, 2, "pre-authentication takes two requests");
+    silent.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 65_535];
+    assert!(
+        silent.recv(&mut buffer).is_ok(),
+        "the first request came here"
+    );
+    assert!(silent.recv(&mut buffer).is_err(), "the second one did not");
+}

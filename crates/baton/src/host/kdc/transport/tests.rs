@@ -32,7 +32,7 @@ fn take(_: &[u8]) -> Verdict {
 }
 
 fn run(endpoints: &[Endpoint], millis: u64) -> Result<Vec<u8>, TransportError> {
-    exchange(endpoints, b"request", soon(millis), QUICK, &take)
+    Ok(exchange(endpoints, b"request", soon(millis), QUICK, &take)?.0)
 }
 
 /// A socket that datagrams come to and stay in.
@@ -119,7 +119,8 @@ fn the_next_one_is_asked_at_once_where_one_fails() {
     };
     let endpoints = [tcp(closed()), udp(closed()), udp(answering(b"reply", 1, 0))];
     let reply = exchange(&endpoints, b"request", soon(20_000), slow, &take);
-    assert_eq!(reply.unwrap(), b"reply");
+    let (reply, from) = reply.unwrap();
+    assert_eq!((reply, Some(&from)), (b"reply".to_vec(), endpoints.last()));
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
@@ -224,7 +225,8 @@ fn a_reply_that_is_not_taken_leaves_the_others_their_turn() {
         udp(answering(b"reply", 1, 0)),
     ];
     let reply = exchange(&endpoints, b"request", soon(5000), PACE, &judge);
-    assert_eq!(reply.unwrap(), b"reply");
+    let (reply, from) = reply.unwrap();
+    assert_eq!((reply, Some(&from)), (b"reply".to_vec(), endpoints.last()));
     let endpoints = [udp(answering(b"busy", 1, 0))];
     let reply = exchange(&endpoints, b"request", soon(5000), PACE, &judge);
     assert!(matches!(reply, Err(TransportError::AllFailed(_))));
