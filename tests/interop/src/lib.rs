@@ -29,6 +29,11 @@ fn peers_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers")
 }
 
+/// One of Heimdal's programs that `tests/install` unpacked, such as `kgetcred`.
+pub fn heimdal_program(name: &str) -> PathBuf {
+    needed(peers_dir().join("heimdal").join(name))
+}
+
 fn needed(path: PathBuf) -> PathBuf {
     assert!(
         path.exists(),

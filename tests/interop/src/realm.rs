@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{Vendor, needed, peers_dir};
+use crate::{Vendor, heimdal_program, needed};
 
 /// The realm's name.
 pub const REALM: &str = "INTEROP.TEST";
@@ -117,7 +117,7 @@ impl Realm {
 
     /// One of Heimdal's programs that `tests/install` unpacked, such as `kgetcred`.
     pub fn heimdal(&self, program: &str, ccache: &str) -> Command {
-        self.command(needed(peers_dir().join("heimdal").join(program)), ccache)
+        self.command(heimdal_program(program), ccache)
     }
 
     /// Gets [`CLIENT`] a ticket-granting ticket with `vendor`'s kinit into the cache `ccache`.
@@ -279,7 +279,7 @@ fn start_mit(dir: &Path) -> Child {
 }
 
 fn start_heimdal(dir: &Path, port: u16) -> Child {
-    let mut stash = Command::new(needed(peers_dir().join("heimdal/kstash")));
+    let mut stash = Command::new(heimdal_program("kstash"));
     set_environment(&mut stash, dir);
     let key_file = dir.join("m-key");
     let output = stash
@@ -320,7 +320,7 @@ fn start_heimdal(dir: &Path, port: u16) -> Child {
         let keytab = format!("--keytab={}", dir.join("krb5.keytab").display());
         admin(Vendor::Heimdal, dir, &["ext_keytab", &keytab, &name]);
     }
-    let mut kdc = Command::new(needed(peers_dir().join("heimdal/kdc")));
+    let mut kdc = Command::new(heimdal_program("kdc"));
     kdc.arg(format!("--config-file={}", dir.join("kdc.conf").display()))
         .arg(format!("--ports={port}"))
         .arg("--addresses=127.0.0.1");
@@ -347,7 +347,7 @@ fn spawn(kdc: &Command, dir: &Path) -> Child {
 fn admin(vendor: Vendor, dir: &Path, command: &[&str]) -> String {
     let mut program = match vendor {
         Vendor::Mit => Command::new(needed("/usr/sbin/kadmin.local".into())),
-        Vendor::Heimdal => Command::new(needed(peers_dir().join("heimdal/kadmin.heimdal"))),
+        Vendor::Heimdal => Command::new(heimdal_program("kadmin.heimdal")),
     };
     set_environment(&mut program, dir);
     match vendor {
