@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Local};
 use crate::keys::{Keys, Role};
+use crate::prf::PrfKey;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::state::{self, State};
@@ -68,6 +69,11 @@ impl Context {
     /// The KDC sealed it, but a client may have put it there (RFC 4120 §5.4.1): a reader has to verify what is in it.
     pub fn authorization_data(&self) -> &[u8] {
         &self.authorization_data
+    }
+
+    /// `GSS_Pseudo_random`: `length` bytes that both ends of this context derive from `input`, and nobody else can.
+    pub fn pseudo_random(&self, which: PrfKey, input: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
+        self.keys.pseudo_random(which, input, length)
     }
 
     fn sender(&self) -> Result<MutexGuard<'_, Sender>, Error> {

@@ -16,6 +16,7 @@ mod error;
 mod frame;
 mod initiate;
 mod keys;
+mod prf;
 mod receiver;
 mod sender;
 mod state;
@@ -25,6 +26,7 @@ pub use accept::{AcceptOptions, Acceptor, AcceptorCred};
 pub use context::Context;
 pub use error::{Error, Local, Malformed, PeerMisbehaved};
 pub use initiate::{InitOptions, ServiceTicket, initiate};
+pub use prf::PrfKey;
 pub use state::Krb5;
 
 #[cfg(test)]

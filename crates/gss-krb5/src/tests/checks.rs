@@ -15,7 +15,7 @@ use krb5::formats::keytab::Keytab;
 use krb5::formats::settings::Capaths;
 use krb5::messages::{
     ApReq, Authenticator, AuthorizationDataElement, Checksum, Const, EncryptedData, EncryptionKey,
-    KrbError, PrincipalName, Realm, Ticket, Value, Word, ap_options, ticket_flags,
+    KrbError, MAX_DEPTH, PrincipalName, Realm, Ticket, Value, Word, ap_options, ticket_flags,
 };
 use krb5::principal::Principal;
 use krb5_crypto::{Key, KeyUsage};
@@ -614,6 +614,24 @@ const ROWS: &[Row] = &[
         |a| {
             a.bindings = Some(bindings());
             a.authorization_data = Some(ap_option(&[&[0; 4], &[0; 4]]));
+        },
+        40,
+        FAILURE,
+        is!(Error::Malformed(Malformed::ApOptions)),
+    ),
+    (
+        "containers within containers",
+        |a| {
+            a.bindings = Some(bindings());
+            let mut data = ap_option(&[&CBT]);
+            for _ in 0..MAX_DEPTH {
+                let element = AuthorizationDataElement {
+                    ad_type: 1,
+                    ad_data: &data[0].1,
+                };
+                data = vec![(1, vec![element].encode())];
+            }
+            a.authorization_data = Some(data);
         },
         40,
         FAILURE,

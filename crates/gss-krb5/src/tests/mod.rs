@@ -7,3 +7,4 @@ mod handshake;
 mod messages;
 mod realm;
 mod state;
+pub(crate) mod vectors;
