@@ -22,7 +22,7 @@ use rustix::net::{
 use rustix::process::{getegid, geteuid, getpid};
 use wire::random::{Random, array};
 use wire::read::Reader;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::error::CarryError;
 
@@ -72,6 +72,8 @@ struct Receiving {
     message: u64,
     parts: Vec<Zeroizing<Vec<u8>>>,
     length: usize,
+    /// For the packet that is being received; between packets it holds zeros.
+    buffer: Vec<u8>,
 }
 
 impl std::fmt::Debug for Receiving {
@@ -222,7 +224,7 @@ impl Channel {
     pub(super) fn next(&self) -> Result<Incoming, CarryError> {
         let mut state = lock(&self.receiving);
         loop {
-            let packet = match self.receive_packet() {
+            let packet = match self.receive_packet(&mut state.buffer) {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(Incoming::Closed),
                 Err(CarryError::WouldBlock) => return Ok(Incoming::Nothing),
@@ -247,14 +249,14 @@ impl Channel {
     /// Asks the other end who it is. No other message may be on its way from there.
     pub(super) fn challenge(&self, random: &dyn Random) -> Result<Peer, CarryError> {
         let _sending = lock(&self.sending);
-        let _receiving = lock(&self.receiving);
+        let mut receiving = lock(&self.receiving);
         let challenge: [u8; CHALLENGE] = array(random);
         let header = header(Kind::Challenge, 0, [0; 8]);
         self.send_packet(&header, &challenge, &[])?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.wait(PollFlags::IN, deadline)?;
-            let packet = match self.receive_packet() {
+            let packet = match self.receive_packet(&mut receiving.buffer) {
                 Ok(packet) => packet.ok_or(CarryError::Closed)?,
                 Err(CarryError::WouldBlock) => continue,
                 Err(error) => return Err(error),
@@ -335,8 +337,8 @@ impl Channel {
     }
 
     /// One packet; `None` at the end.
-    fn receive_packet(&self) -> Result<Option<Packet>, CarryError> {
-        let mut buffer = Zeroizing::new(vec![0; PACKET]);
+    fn receive_packet(&self, buffer: &mut Vec<u8>) -> Result<Option<Packet>, CarryError> {
+        buffer.resize(PACKET, 0);
         let mut descriptors = Vec::new();
         let mut peer = None;
         let received = retry_on_intr(|| {
@@ -345,7 +347,7 @@ impl Channel {
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let received = recvmsg(
                 &self.socket,
-                &mut [IoSliceMut::new(&mut buffer)],
+                &mut [IoSliceMut::new(buffer)],
                 &mut control,
                 RecvFlags::CMSG_CLOEXEC,
             )?;
@@ -366,16 +368,17 @@ impl Channel {
         if received.bytes == 0 {
             return Ok(None);
         }
+        let mut reader = Reader::new(&buffer[..received.bytes]);
+        let header = read_header(&mut reader);
+        let bytes = Zeroizing::new(reader.rest().to_vec());
+        buffer[..received.bytes].zeroize();
         if received.flags.contains(ReturnFlags::TRUNC) {
             return Err(CarryError::Packet);
         }
         if received.flags.contains(ReturnFlags::CTRUNC) {
             return Err(CarryError::DescriptorsLost);
         }
-        let mut reader = Reader::new(&buffer[..received.bytes]);
-        let packet = read_header(&mut reader).ok_or(CarryError::Packet)?;
-        let (kind, index, message) = packet;
-        let bytes = Zeroizing::new(reader.rest().to_vec());
+        let (kind, index, message) = header.ok_or(CarryError::Packet)?;
         Ok(Some(Packet {
             kind,
             index,
