@@ -19,6 +19,9 @@ pub enum Error {
     /// The context has expired and is not exported any more.
     #[error("the context has expired, and an expired context is not exported")]
     ContextExpired,
+    /// The token would be dead before anybody could import it.
+    #[error("the token would expire at once: it needs a lifetime")]
+    NoLifetime,
     /// The policy cannot be carried out.
     #[error("the policy cannot be carried out")]
     Policy(#[source] PolicyError),
@@ -62,7 +65,9 @@ impl Error {
         match self {
             Self::SwitchedOff | Self::NotTransferable => Major::Unavailable,
             Self::ContextExpired => Major::ContextExpired,
-            Self::Policy(_) | Self::Store(_) | Self::Deposit(_) => Major::Failure,
+            Self::NoLifetime | Self::Policy(_) | Self::Store(_) | Self::Deposit(_) => {
+                Major::Failure
+            }
             Self::Save(cause) => cause.major(),
             Self::Malformed(_) | Self::Restore(_) => Major::DefectiveToken,
             Self::NotThere | Self::TokenExpired | Self::TakenFirst => Major::NoContext,
@@ -87,6 +92,7 @@ impl Error {
                 Self::Deposit(_) => 11,
                 Self::Refused(_) => 12,
                 Self::Restore(_) => 13,
+                Self::NoLifetime => 14,
             }
     }
 }

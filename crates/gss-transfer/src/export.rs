@@ -71,6 +71,10 @@ impl Exporter<'_> {
             return Err(Error::ContextExpired);
         }
         let expires = facts.expires.min(self.expires);
+        // A message over a socket meets no store that would refuse it: the context would be lost.
+        if expires <= self.now {
+            return Err(Error::NoLifetime);
+        }
         let deposit = Deposit::fresh(self.policy, self.identity, expires, self.random)
             .map_err(Error::Policy)?;
         let tag = Tag::random(self.random);

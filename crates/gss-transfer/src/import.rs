@@ -9,7 +9,7 @@
 //! ```
 
 use gss_core::mechanism::{Dormant, Restore, SecurityContext};
-use once::{OnceStore, TakeError};
+use once::{OnceStore, StoreError, TakeError};
 use wire::time::Timestamp;
 
 use crate::deposit::{Carrier, Deposit};
@@ -44,9 +44,16 @@ impl Importer<'_> {
     pub fn receive(&self, token: &[u8], deposit: &[u8]) -> Result<(), Error> {
         let envelope = self.parse(token)?;
         let expires = Deposit::decode(deposit).map_err(Error::Deposit)?.expires;
+        if expires <= self.now {
+            return Err(Error::TokenExpired);
+        }
         self.store
             .put(&envelope.tag, deposit, expires)
-            .map_err(Error::Store)
+            .map_err(|error| match error {
+                // The store has looked at the clock again.
+                StoreError::Expired => Error::TokenExpired,
+                other => Error::Store(other),
+            })
     }
 
     fn parse<'t>(&self, token: &'t [u8]) -> Result<Envelope<'t>, Error> {

@@ -382,3 +382,21 @@ fn of_many_threads_one_wins() {
         assert_eq!(wins, 1);
     }
 }
+
+/// Two versions of this software must understand each other, so what version 1 writes never changes.
+#[test]
+fn version_1_stays_as_it_is() {
+    let world = World::new();
+    let policy = Policy::holder();
+    let context = Echo::new(b"state", world.now() + HOUR);
+    let sealed = world
+        .exporter(&policy)
+        .seal(&context, Carrier::PrivateSocket);
+    let (token, deposit) = sealed.unwrap().into_parts();
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    assert_eq!(hex(&deposit), DEPOSIT);
+    assert_eq!(hex(&token), TOKEN);
+}
+
+const DEPOSIT: &str = "0100060a2429ffe300009e3cda7817b553f18f2ecc6a08a745e3811fbe5cfa9836d57311af4eec8a28010101020202e803";
+const TOKEN: &str = "000000092a864886f71201020201c66503a13fde7c1ab856f59331cf6d0c76c140d3943a8f17c4c70af47521ef20ea3cce070530978a46de39f861e49fe791c7c706510be731f9024b72a87e535e";
