@@ -16,7 +16,7 @@ use gss_transfer::identity::Identity;
 use gss_transfer::import::Importer;
 use gss_transfer::policy::Policy;
 use gss_transfer::{Carrier, Error};
-use once::{OnceStore, Taken};
+use once::{Limits, OnceStore, Taken};
 use wire::random::Random;
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
@@ -114,13 +114,23 @@ struct World {
     identity: Identity,
 }
 
+fn small_store(clock: Arc<dyn wire::time::Clock>) -> OnceStore {
+    let limits = Limits {
+        marks: 1,
+        mark_segments: 1,
+        deposits: 64,
+        ..Limits::default()
+    };
+    OnceStore::memory_with(&limits, clock)
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl World {
     fn new() -> Self {
         let now = Arc::new(AtomicI64::new(1_700_000_000));
         let clock = Arc::clone(&now);
-        let store = OnceStore::memory(Arc::new(move || {
+        let store = small_store(Arc::new(move || {
             Timestamp::from_seconds(clock.load(Ordering::Relaxed))
         }));
         Self {
@@ -302,7 +312,7 @@ fn a_damaged_deposit_makes_an_import_fail_and_nothing_else() {
     let (token, deposit) = sealed.unwrap().into_parts();
     let receive = |deposit: &[u8]| {
         let now = world.now();
-        let store = OnceStore::memory(Arc::new(move || now));
+        let store = small_store(Arc::new(move || now));
         let importer = Importer {
             store: &store,
             carrier: Carrier::PrivateSocket,
