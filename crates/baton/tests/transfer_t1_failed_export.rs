@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use baton::transfer::{Channel, Sending, receive_over, send_over};
 use baton::{Config, Context, ExportOptions, Major, Policy, Store, Transfer};
 use common::Site;
 use once::{FileOptions, OnceStore, StoreError, Tag};
@@ -70,6 +71,27 @@ fn a_token_that_would_be_dead_on_arrival() {
     let none = ExportOptions::default().lifetime(Duration::ZERO);
     refused(&client, server, &none, Major::Failure);
     assert_eq!(site.env.counts().export_failed, 1);
+}
+
+#[test]
+fn a_message_over_a_socket_that_would_be_dead_on_arrival() {
+    let site = Site::in_memory();
+    let (here, there) = Channel::pair().unwrap();
+    there.set_nonblocking(true).unwrap();
+    let (client, server) = site.contexts();
+    let none = Sending {
+        lifetime: Some(Duration::ZERO),
+        ..Sending::default()
+    };
+    let (server, error) = send_over(&here, server, &none).expect_err("sent");
+    assert_eq!(error.major(), Major::Failure, "{error}");
+    common::converse(&client, &server);
+    assert_eq!(site.env.counts().export_failed, 1);
+    assert!(receive_over(&site.env, &there).is_err(), "nothing was sent");
+
+    send_over(&here, server, &Sending::default()).unwrap();
+    let received = receive_over(&site.env, &there).unwrap();
+    common::converse(&client, &received.context);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use baton::transfer::{Channel, Sending, receive_over, send_over};
 use baton::{Config, Context, ExportOptions, Major, Store, Transfer};
 use common::Site;
 
@@ -19,6 +20,24 @@ fn a_token_lives_for_five_minutes() {
     site.clock.pass(Duration::from_secs(6));
     let error = Context::import(&site.env, &late).unwrap_err();
     assert_eq!(error.major(), Major::NoContext);
+}
+
+#[test]
+fn a_message_over_a_socket_lives_for_five_minutes() {
+    let site = Site::in_memory();
+    let (here, there) = Channel::pair().unwrap();
+    let send = || send_over(&here, site.contexts().1, &Sending::default()).unwrap();
+    send();
+    send();
+    site.clock.pass(5 * MINUTE - Duration::from_secs(5));
+    assert!(receive_over(&site.env, &there).is_ok());
+    site.clock.pass(Duration::from_secs(6));
+    let error = receive_over(&site.env, &there).unwrap_err();
+    assert_eq!(error.major(), Major::NoContext, "{error}");
+    let counts = site.env.counts();
+    assert_eq!((counts.expired, counts.import_failed), (1, 0));
+    send();
+    assert!(receive_over(&site.env, &there).is_ok(), "the next one");
 }
 
 #[test]
