@@ -18,6 +18,7 @@ mod identity;
 mod names;
 pub mod realm;
 mod stack;
+pub mod tickets;
 pub mod transfer;
 mod world;
 
