@@ -1,16 +1,22 @@
 //! The program `baton`: a Kerberised front door for any service, and the tools around it.
 #![forbid(unsafe_code)]
 
+mod causes;
 mod connect;
 mod control;
 mod front_door;
+mod keytab;
 mod knc;
 mod limits;
+mod login;
 mod logs;
 mod passing;
+mod realm;
 mod serve;
 mod signals;
 mod state;
+mod tickets;
+mod times;
 mod user;
 mod worker;
 
@@ -32,6 +38,10 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Connect(connect::ConnectArgs),
+    Realm(realm::RealmArgs),
+    Login(login::LoginArgs),
+    Tickets(tickets::TicketsArgs),
+    Keytab(keytab::KeytabArgs),
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
 }
@@ -41,6 +51,10 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(args),
             Self::Connect(args) => connect::run(args),
+            Self::Realm(args) => realm::run(args),
+            Self::Login(args) => login::run(args),
+            Self::Tickets(args) => tickets::run(args),
+            Self::Keytab(args) => keytab::run(args),
             Self::Worker(args) => worker::run(args),
         }
     }
