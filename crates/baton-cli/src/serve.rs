@@ -42,7 +42,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
     /// Tell the service at the Unix socket of each client, in lines KEY:VALUE before the data, closed by END
-    #[arg(long, requires = "unix")]
+    #[arg(long)]
     unix_header: bool,
     /// Start a program for each conversation, which is its standard input and output
     #[arg(last = true, value_name = "PROGRAM")]
@@ -100,6 +100,9 @@ fn frame_length(text: &str) -> Result<usize, String> {
 
 /// Runs until it is told to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
+    if args.unix_header && args.unix.is_none() {
+        return Err("--unix-header needs --unix".into());
+    }
     raise_descriptor_limit();
     let user = User::for_workers(args.user.as_deref())?;
     let keytab = args.keytab.as_deref();

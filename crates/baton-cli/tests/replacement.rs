@@ -2,6 +2,9 @@
 
 mod setting;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -201,4 +204,114 @@ fn a_worker_that_is_stopped_holds_up_nobody_else() {
     for client in &mut clients {
         client.echo(b"served");
     }
+}
+
+/// The program in a directory that only its owner may enter, as in a home directory.
+#[test]
+fn an_upgrade_that_fails_changes_nothing_and_one_that_works_drops_nobody() {
+    let setting = setting();
+    let private = setting.directory.path().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    let program = private.join("baton");
+    let put = |bytes: &[u8]| {
+        let new = private.join("new");
+        fs::write(&new, bytes).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&new, &program).unwrap();
+    };
+    let baton = fs::read(env!("CARGO_BIN_EXE_baton")).unwrap();
+    put(&baton);
+    let mut command = Command::new(&program);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--keytab"]);
+    command.arg(setting.realm.keytab());
+    command.arg(format!("--forward={}", echo_service()));
+    let door = setting.start(command);
+    let mut client = setting.connect(&door);
+    client.echo(b"before");
+    for round in 1..3 {
+        put(&fs::read("/bin/false").unwrap());
+        door.signal(Signal::HUP);
+        let lines = door.wait_for_count(
+            "the workers stay as they are: a new one did not live",
+            round,
+        );
+        assert_eq!(lines.len(), round);
+        client.echo(b"nothing has changed");
+        setting.connect(&door).echo(b"nor for the next one");
+    }
+    put(&baton);
+    wait_until(|| {
+        door.signal(Signal::HUP);
+        thread::sleep(Duration::from_millis(500));
+        let taken_over = |line: &String| line.contains("of workers has taken over");
+        door.lines().iter().any(taken_over).then_some(())
+    })
+    .unwrap();
+    door.wait_for("handed 1 conversations over and keeps 0");
+    client.echo(b"after");
+    assert!(door.lines().iter().all(|line| !line.contains("broken off")));
+}
+
+#[test]
+fn conversations_outlive_the_front_door() {
+    let setting = setting();
+    let mut door = setting.serve(["--workers=1", &format!("--forward={}", echo_service())]);
+    let worker = door.workers(1)[0];
+    let mut client = setting.connect(&door);
+    client.echo(b"before");
+    door.signal(Signal::KILL);
+    door.wait();
+    door.wait_for("the front door has gone; worker 1.0 goes on with 1 conversations");
+    client.echo(b"after");
+    client.finish();
+    assert_eq!(client.receive(), None);
+    drop(client);
+    let ended = wait_until(|| has_ended(worker).then_some(()));
+    assert!(ended.is_some());
+}
+
+/// Gone, or not waited for yet by whoever adopted it.
+fn has_ended(pid: rustix::process::Pid) -> bool {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat
+            .rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('Z')),
+        Err(_) => true,
+    }
+}
+
+#[test]
+fn a_new_worker_that_dies_takes_only_what_it_has() {
+    let setting = setting();
+    let door = setting.serve(["--workers=1", &format!("--forward={}", echo_service())]);
+    let mut clients: Vec<_> = (0..200).map(|_| setting.connect(&door)).collect();
+    for client in &mut clients {
+        client.echo(b"x");
+    }
+    door.signal(Signal::HUP);
+    door.wait_for("worker 2.0 is process");
+    // At some moment of the takeover.
+    kill_process(door.workers(2)[0], Signal::KILL).unwrap();
+    door.wait_for("was ended by signal 9");
+    let alive = clients.iter_mut().filter_map(|client| {
+        client.try_send(b"y").ok()?;
+        client.try_receive().ok()?
+    });
+    let alive = alive.count();
+    // Those that had not moved live on; new clients are served either way.
+    let moved = door
+        .lines()
+        .iter()
+        .any(|line| line.contains("has taken over"));
+    assert!(moved || alive == 200, "{alive}");
+    let served = wait_until(|| {
+        let mut client = setting
+            .try_connect(&door, &setting.alice, setting::all_flags())
+            .ok()?;
+        client.try_send(b"z").ok()?;
+        client.try_receive().ok()?
+    });
+    assert_eq!(served.unwrap(), b"z");
 }

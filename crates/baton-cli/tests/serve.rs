@@ -4,7 +4,9 @@ mod setting;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use baton::Flags;
@@ -361,4 +363,75 @@ fn the_keytab_may_rotate_while_the_door_is_open() {
     let fresh = setting.realm.credential(&setting.env, "alice").unwrap();
     let mut client = setting.try_connect(&door, &fresh, all_flags()).unwrap();
     client.echo(b"new key");
+}
+
+#[test]
+fn systemd_may_hand_the_listener_over() {
+    let setting = setting();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // As systemd does it: descriptor 3, and variables that name the process.
+    let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_baton"), "serve"]);
+    command.arg("--keytab").arg(setting.realm.keytab());
+    command.arg(format!("--forward={}", echo_service()));
+    command.stdin(Stdio::from(OwnedFd::from(listener)));
+    let door = setting.start(command);
+    assert_eq!(door.address, address);
+    setting.connect(&door).echo(b"x");
+}
+
+#[test]
+fn what_is_wrong_with_the_command_line_is_said_at_once() {
+    let setting = setting();
+    let keytab = setting.realm.keytab().display().to_string();
+    let serve = |arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_baton"))
+            .arg("serve")
+            .args(arguments)
+            .env("KRB5_CONFIG", setting.realm.krb5_conf())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let status = setting::wait_until(|| child.try_wait().unwrap());
+        if status.is_none() {
+            child.kill().unwrap();
+        }
+        let said = child.wait_with_output().unwrap().stderr;
+        assert!(
+            status.is_some_and(|status| !status.success()),
+            "{arguments:?}"
+        );
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let listen = "--listen=127.0.0.1:0";
+    let forward = "--forward=127.0.0.1:9";
+    let keytab = format!("--keytab={keytab}");
+    for (arguments, text) in [
+        (
+            &[listen, forward, "--keytab=/nonexistent/keytab"][..],
+            "/nonexistent/keytab",
+        ),
+        (&[&keytab, forward], "no --listen"),
+        (&[listen, &keytab], "--forward"),
+        (
+            &[listen, &keytab, forward, "--unix=/x"],
+            "cannot be used with",
+        ),
+        (&[listen, &keytab, forward, "--unix-header"], "--unix"),
+        (
+            &[listen, &keytab, "--forward=nohost.invalid:5"],
+            "nohost.invalid",
+        ),
+        (&[listen, &keytab, forward, "--workers=0"], "--workers"),
+        (&[listen, &keytab, forward, "--max-frame=1"], "--max-frame"),
+        (
+            &[listen, &keytab, forward, "--user=no-such-user-here"],
+            "user",
+        ),
+    ] {
+        let said = serve(arguments);
+        assert!(said.contains(text), "{arguments:?}: {said}");
+    }
 }

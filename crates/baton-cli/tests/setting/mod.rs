@@ -65,13 +65,17 @@ pub struct Door {
 impl Setting {
     /// Starts `baton serve` with these arguments beside address and keytab.
     pub fn serve<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Door {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_baton"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--keytab"])
-            .arg(self.realm.keytab())
-            .args(arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--keytab"]);
+        command.arg(self.realm.keytab()).args(arguments);
+        self.start(command)
+    }
+
+    /// Starts a command that becomes `baton serve`.
+    pub fn start(&self, mut command: Command) -> Door {
+        let mut child = command
             .env_remove("RUST_LOG")
             .env("KRB5_CONFIG", self.realm.krb5_conf())
-            .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -204,6 +208,7 @@ impl Drop for Door {
     fn drop(&mut self) {
         // Twice: conversations that a test left open are not waited for.
         for _ in 0..2 {
+            // Its number is its own until it has been waited for.
             if matches!(self.child.try_wait(), Ok(None)) {
                 let _ = kill_process(self.pid(), Signal::TERM);
                 thread::sleep(Duration::from_millis(100));
