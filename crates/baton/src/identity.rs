@@ -39,7 +39,7 @@ fn namespace(kind: &str) -> Option<u64> {
 /// A group's or session's number with the start of its leader. Without a leader the number may be another's tomorrow: then
 /// it is not known.
 fn leader(id: process::Pid) -> Option<Leader> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_pid())).ok()?;
+    let stat = fs::read(format!("/proc/{}/stat", id.as_raw_pid())).ok()?;
     Some(Leader {
         id: id.as_raw_pid().cast_unsigned(),
         started: started(&stat)?,
@@ -47,18 +47,30 @@ fn leader(id: process::Pid) -> Option<Leader> {
 }
 
 /// The 22nd field of proc(5)'s `stat`. The second is a file name in parentheses, which may hold anything.
-fn started(stat: &str) -> Option<u64> {
-    let (_, after_name) = stat.rsplit_once(')')?;
+fn started(stat: &[u8]) -> Option<u64> {
+    let end_of_name = stat.iter().rposition(|byte| *byte == b')')?;
+    let after_name = str::from_utf8(&stat[end_of_name + 1..]).ok()?;
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// The path in the unified hierarchy (cgroups(7)), or in systemd's own where the unified one is not used.
 fn unit() -> Option<String> {
-    let table = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = |start: &str| table.lines().find_map(|line| line.strip_prefix(start));
-    path("1:name=systemd:")
-        .or_else(|| path("0::"))
-        .map(str::to_owned)
+    unit_in(&fs::read("/proc/self/cgroup").ok()?)
+}
+
+/// The path in systemd's own hierarchy where there is one, else in the unified one, of lines `number:controllers:path`
+/// (cgroups(7)). The root is no unit: every process that is in none is there, and every first one of a cgroup namespace.
+fn unit_in(table: &[u8]) -> Option<String> {
+    let path = |wanted: fn(&[u8], &[u8]) -> bool| {
+        table.split(|byte| *byte == b'\n').find_map(|line| {
+            let mut parts = line.splitn(3, |byte| *byte == b':');
+            let (number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+            wanted(number, controllers).then_some(path)
+        })
+    };
+    let path = path(|_, controllers| controllers == b"name=systemd")
+        .or_else(|| path(|number, controllers| number == b"0" && controllers.is_empty()))?;
+    let path = str::from_utf8(path).ok()?;
+    (path.starts_with('/') && path != "/").then(|| path.to_owned())
 }
 
 fn boot() -> Option<[u8; 16]> {
@@ -96,11 +108,46 @@ mod tests {
     #[test]
     fn a_start_time_is_found_behind_any_name() {
         let fields = "S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 2 3";
-        for name in ["sh", "a b", "x) R 1 (y", "\u{fffd}"] {
-            let stat = format!("7 ({name}) {fields}");
-            assert_eq!(started(&stat), Some(4711), "{name}");
+        for name in [&b"sh"[..], b"a b", b"x) R 1 (y", b"\xff\xfe", b""] {
+            let stat = [b"7 (", name, b") ", fields.as_bytes()].concat();
+            assert_eq!(started(&stat), Some(4711), "{name:?}");
         }
-        assert_eq!(started("7 (sh) S 1 7"), None);
-        assert_eq!(started(""), None);
+        assert_eq!(started(b"7 (sh) S 1 7"), None);
+        assert_eq!(started(b"7 (sh) \xff"), None);
+        assert_eq!(started(b""), None);
+    }
+
+    #[test]
+    fn a_unit_is_found_in_each_layout_of_control_groups() {
+        let web = Some("/system.slice/web.service");
+        for (table, unit) in [
+            // The unified hierarchy alone.
+            ("0::/system.slice/web.service\n", web),
+            // The first one, whatever number systemd's hierarchy has.
+            (
+                "12:pids:/other\n1:name=systemd:/system.slice/web.service\n",
+                web,
+            ),
+            ("9:name=systemd:/system.slice/web.service\n8:pids:/\n", web),
+            // Both: systemd's own counts, in whichever order they come.
+            (
+                "9:name=systemd:/system.slice/web.service\n8:pids:/\n0::/other\n",
+                web,
+            ),
+            ("0::/other\n9:name=systemd:/system.slice/web.service\n", web),
+            ("0::/a:b\n", Some("/a:b")),
+            // In no unit. The unified path of another process could be the same in systemd's.
+            ("9:name=systemd:/\n0::/\n", None),
+            ("9:name=systemd:/\n0::/system.slice/web.service\n", None),
+            ("0::/\n", None),
+            ("0::\n", None),
+            ("0::", None),
+            ("8:pids:/system.slice/web.service\n", None),
+            ("10::/system.slice/web.service\n", None),
+            ("", None),
+        ] {
+            assert_eq!(unit_in(table.as_bytes()).as_deref(), unit, "{table:?}");
+        }
+        assert_eq!(unit_in(b"0::/\xff\n"), None);
     }
 }
