@@ -1,7 +1,7 @@
 //! What calls have in common: configuration, clock, randomness, the once-store, counts.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gss_core::host::Host;
@@ -37,7 +37,6 @@ struct Inner {
     random: Arc<dyn Random>,
     krb5: Krb5,
     store: OnceLock<OnceStore>,
-    opening: Mutex<()>,
     counters: Counters,
 }
 
@@ -71,7 +70,6 @@ impl Environment {
             clock,
             random,
             store: OnceLock::new(),
-            opening: Mutex::new(()),
             counters: Counters::default(),
         })))
     }
@@ -137,17 +135,16 @@ impl Environment {
     }
 
     /// The once-store, opened if it is not yet. What cannot be opened is tried again at the next call.
+    ///
+    /// Opened without a lock: one that another thread holds at the moment of a `fork` would stay locked in the child. Of
+    /// threads that open at the same moment one prevails, before anything is in the others' stores.
     pub(crate) fn store(&self) -> Result<&OnceStore, StoreError> {
-        let Inner { store, opening, .. } = &*self.0;
+        let store = &self.0.store;
         if let Some(store) = store.get() {
             return Ok(store);
         }
-        let _one_at_a_time = opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if store.get().is_none() {
-            let opened = self.open_store()?;
-            return Ok(store.get_or_init(|| opened));
-        }
-        store.get().ok_or(StoreError::Forked)
+        let opened = self.open_store()?;
+        Ok(store.get_or_init(|| opened))
     }
 
     fn open_store(&self) -> Result<OnceStore, StoreError> {
@@ -199,5 +196,67 @@ impl fmt::Debug for Environment {
         f.debug_struct("Environment")
             .field("config", &self.0.config)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    /// Stands still, the first time it is asked, until it is let go.
+    struct Standing {
+        asked: mpsc::SyncSender<()>,
+        first: AtomicBool,
+        go: std::sync::Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl Clock for Standing {
+        fn now(&self) -> Timestamp {
+            if self.first.swap(false, Ordering::Relaxed) {
+                self.asked.send(()).unwrap();
+                self.go.lock().unwrap().recv().unwrap();
+            }
+            Timestamp::from_seconds(1_800_000_000)
+        }
+    }
+
+    /// Nor does it hold up a child of `fork`, which has everything but that thread.
+    #[test]
+    fn a_thread_that_is_stopped_while_it_opens_the_store_holds_up_nobody() {
+        let home = tempfile::tempdir_in("/dev/shm").unwrap();
+        let config = Config {
+            store: Store::File {
+                directory: Some(home.path().join("store")),
+            },
+            settings: Some(Settings::default()),
+            ..Config::default()
+        };
+        let (asked, is_asked) = mpsc::sync_channel(1);
+        let (go, may_go) = mpsc::channel();
+        let clock = Standing {
+            asked,
+            first: AtomicBool::new(true),
+            go: std::sync::Mutex::new(may_go),
+        };
+        let env = Environment::with_clock(config, Arc::new(clock)).unwrap();
+        let open = |env: Environment, done: mpsc::Sender<usize>| {
+            thread::spawn(move || {
+                let store = env.store().unwrap();
+                let _ = done.send(std::ptr::from_ref(store).addr());
+            })
+        };
+        let (first_done, first) = mpsc::channel();
+        open(env.clone(), first_done);
+        is_asked.recv().unwrap();
+        let (second_done, second) = mpsc::channel();
+        open(env.clone(), second_done);
+        let theirs = second.recv_timeout(Duration::from_secs(20));
+        go.send(()).unwrap();
+        let theirs = theirs.expect("held up");
+        assert_eq!(first.recv().unwrap(), theirs, "one store for all");
     }
 }
