@@ -792,7 +792,7 @@ fn a_replay_is_an_error_with_its_bit_beside_it() {
 }
 
 #[test]
-fn a_mark_is_of_server_key_client_time_and_authenticator() {
+fn requests_that_differ_in_one_thing_are_different_requests() {
     // One thing changed at a time, on one store: each is another request, and none is taken for the first.
     let attempt = Attempt::new();
     let store = attempt.realm.store;

@@ -10,7 +10,7 @@ use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::error::ApError;
-use super::{decrypt, key};
+use super::key;
 use crate::exchange::transited::{self, DOMAIN_X500_COMPRESS};
 use crate::formats::keytab::{Keytab, KeytabEntry};
 use crate::formats::settings::Capaths;
@@ -105,9 +105,9 @@ pub fn open(
     let (plaintext, entry) = open_ticket(&request.ticket, keytab, server)?;
     let ticket = EncTicketPart::decode(&plaintext)?;
     let session_key = key(&ticket.key)?;
-    let usage = KeyUsage::AP_REQ_AUTHENTICATOR;
-    let plaintext = decrypt(&request.authenticator, &session_key, usage)
-        .ok_or(ApError::AuthenticatorIntegrity)?;
+    let plaintext = (request.authenticator)
+        .decrypt_as(&session_key, KeyUsage::AP_REQ_AUTHENTICATOR)
+        .map_err(|_| ApError::AuthenticatorIntegrity)?;
     let authenticator = Authenticator::decode(&plaintext)?;
     let ctime = moment(authenticator.ctime, authenticator.cusec);
     let client = ticket.cname.in_realm(ticket.crealm);
@@ -301,4 +301,39 @@ fn moment(seconds: KerberosTime, micros: Microseconds) -> Timestamp {
 
 fn der_or_nothing<'a, T: Value<'a>>(value: Option<T>) -> Vec<u8> {
     value.map_or_else(Vec::new, |value| value.encode())
+}
+
+#[cfg(test)]
+mod tests {
+    use krb5_crypto::Enctype;
+
+    use super::*;
+
+    /// Everything that a mark is of makes another one when it alone changes.
+    #[test]
+    fn a_mark_is_of_all_its_parts() {
+        let key = |byte| Key::new(Enctype::from_number(17).unwrap(), &[byte; 16]).unwrap();
+        let alice = Principal::user("alice", "EXAMPLE.COM");
+        let time = Timestamp::from_micros(1_800_000_000_123_456);
+        let cipher = [7; 60];
+        let first = replay_mark(&key(1), &alice, time, &cipher);
+        assert!(first == replay_mark(&key(1), &alice, time, &cipher));
+        let bob = Principal::user("bob", "EXAMPLE.COM");
+        let elsewhere = alice.clone().with_realm("OTHER.COM");
+        let mut checksum = cipher;
+        checksum[59] = 8;
+        for (index, other) in [
+            replay_mark(&key(2), &alice, time, &cipher),
+            replay_mark(&key(1), &bob, time, &cipher),
+            replay_mark(&key(1), &elsewhere, time, &cipher),
+            replay_mark(&key(1), &alice, time + Duration::from_secs(1), &cipher),
+            replay_mark(&key(1), &alice, time + Duration::from_micros(1), &cipher),
+            replay_mark(&key(1), &alice, time, &checksum),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(first != other, "{index}");
+        }
+    }
 }

@@ -13,18 +13,9 @@ pub use accept::{Authenticated, Checked, Opened, Policy, open, read};
 pub use error::ApError;
 pub use request::{Awaited, Reply, Request};
 
-use krb5_crypto::{Key, KeyUsage};
-use zeroize::Zeroizing;
+use krb5_crypto::Key;
 
-use crate::messages::{EncryptedData, EncryptionKey, KeyError};
-
-/// The plaintext of `data`, which has to be of the key's own enctype.
-fn decrypt(data: &EncryptedData<'_>, key: &Key, usage: KeyUsage) -> Option<Zeroizing<Vec<u8>>> {
-    if data.etype != key.enctype().number() {
-        return None;
-    }
-    data.decrypt_as(key, usage).ok()
-}
+use crate::messages::{EncryptionKey, KeyError};
 
 fn key(key: &EncryptionKey<'_>) -> Result<Key, ApError> {
     key.to_key().map_err(|error| match error {

@@ -7,11 +7,10 @@ use wire::random::Random;
 use wire::time::Timestamp;
 
 use super::error::ApError;
-use super::{decrypt, key};
+use super::key;
 use crate::messages::{
     ApRep, ApReq, Authenticator, AuthorizationData, Checksum, Const, EncApRepPart, EncryptedData,
-    EncryptionKey, Flags, KerberosTime, Microseconds, Protected, Realm, Ticket, Word, ap_options,
-    encrypt_as,
+    EncryptionKey, Flags, KerberosTime, Microseconds, Realm, Ticket, Word, ap_options, encrypt_as,
 };
 use crate::principal::Principal;
 
@@ -89,9 +88,10 @@ impl Awaited {
     /// Verifies that `reply`, an AP-REP, answers the request (RFC 4120 §3.2.5).
     pub fn verify(&self, reply: &[u8]) -> Result<Reply, ApError> {
         let reply = ApRep::decode(reply)?;
-        let usage = EncApRepPart::USAGE;
-        let plaintext =
-            decrypt(&reply.enc_part, &self.session_key, usage).ok_or(ApError::ReplyIntegrity)?;
+        let plaintext = (reply
+            .enc_part
+            .decrypt::<EncApRepPart<'_>>(&self.session_key))
+        .map_err(|_| ApError::ReplyIntegrity)?;
         let part = EncApRepPart::decode(&plaintext)?;
         let same_second = part.ctime == KerberosTime::from(self.ctime);
         if !same_second || part.cusec != Microseconds::from(self.ctime) {
