@@ -133,13 +133,21 @@ impl<'a> FieldReader<'a> {
 
     /// The field `number` as [`FieldWriter::number`] wrote it.
     pub fn number(&mut self, number: u8) -> Result<u64, FieldError> {
-        let value = self.bytes(number)?;
+        self.optional_number(number)?
+            .ok_or(FieldError::Missing(number))
+    }
+
+    /// The same, if it is the next one.
+    pub fn optional_number(&mut self, number: u8) -> Result<Option<u64>, FieldError> {
+        let Some(value) = self.optional(number)? else {
+            return Ok(None);
+        };
         if value.len() > 8 || value.last() == Some(&0) {
             return Err(FieldError::NotCanonical(number));
         }
         let mut bytes = [0; 8];
         bytes[..value.len()].copy_from_slice(value);
-        Ok(u64::from_le_bytes(bytes))
+        Ok(Some(u64::from_le_bytes(bytes)))
     }
 
     /// Ends the reading: an error if a field is left.
@@ -225,6 +233,30 @@ mod tests {
                 assert_eq!(again, other, "bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn a_number_has_one_encoding_and_may_be_absent() {
+        let read = |value: &[u8]| {
+            let mut bytes = Vec::new();
+            FieldWriter::new(&mut bytes, 3).bytes(2, value);
+            let mut fields = FieldReader::new(&bytes, 3)?;
+            assert_eq!(fields.optional_number(1), Ok(None));
+            let number = fields.optional_number(2)?;
+            assert_eq!(fields.optional_number(2), Ok(None));
+            assert_eq!(fields.number(2), Err(FieldError::Missing(2)));
+            Ok(number)
+        };
+        for number in [0, 1, 0xff, 0x100, 0x1_0000, u64::MAX] {
+            let used = 8 - number.leading_zeros() as usize / 8;
+            let bytes = number.to_le_bytes();
+            assert_eq!(read(&bytes[..used]), Ok(Some(number)));
+            if used < 8 {
+                let longer = read(&bytes[..=used]);
+                assert_eq!(longer, Err(FieldError::NotCanonical(2)));
+            }
+        }
+        assert_eq!(read(&[1; 9]), Err(FieldError::NotCanonical(2)));
     }
 
     #[test]
