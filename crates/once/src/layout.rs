@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use wire::time::Timestamp;
 
+use crate::error::OpenError;
 use crate::options::Limits;
 use crate::table::marks::RING;
 
@@ -33,6 +34,8 @@ const MAX_MARKS: usize = 1 << 26;
 const MAX_DEPOSITS: usize = 1 << 20;
 /// Below this a bucket's number would outgrow its bits within a century.
 const SHORTEST_BUCKET: u64 = 60;
+/// A year. Far beyond it the ring would span more than all time, and every claim would be out of it.
+const GREATEST_SKEW: Duration = Duration::from_secs(366 * 86_400);
 
 /// Which table a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,28 +83,25 @@ pub(crate) struct Header {
 
 impl Header {
     /// The header of a table that is to be made now.
-    pub(crate) fn propose(
-        kind: Kind,
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Result<Self, getrandom::Error> {
+    pub(crate) fn propose(kind: Kind, limits: &Limits, now: Timestamp) -> Result<Self, OpenError> {
         let skew = limits.clock_skew.max(Duration::from_secs(1));
+        if skew > GREATEST_SKEW {
+            return Err(OpenError::SkewTooGreat {
+                wanted: skew,
+                greatest: GREATEST_SKEW,
+            });
+        }
         let (slots, least, most) = match kind {
             Kind::Marks { .. } => (limits.marks, 64, MAX_MARKS),
             Kind::Deposits => (limits.deposits, 16, MAX_DEPOSITS),
         };
         Ok(Self {
             kind,
-            id: random_words()?,
-            key: random_words()?,
+            id: random_words().map_err(OpenError::Random)?,
+            key: random_words().map_err(OpenError::Random)?,
             birth: now,
-            skew: u64::try_from(skew.as_micros()).unwrap_or(u64::MAX),
-            bucket: skew
-                .as_secs()
-                .saturating_add(1)
-                .saturating_mul(2)
-                .max(SHORTEST_BUCKET)
-                .min(u64::from(u32::MAX)),
+            skew: skew.as_secs() * 1_000_000 + u64::from(skew.subsec_micros()),
+            bucket: ((skew.as_secs() + 1) * 2).max(SHORTEST_BUCKET),
             slots: slots.clamp(least, most).next_power_of_two(),
         })
     }
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_bucket_covers_twice_the_skew() {
-        for seconds in [0, 1, 29, 300, 86_400] {
+        for seconds in [0, 1, 29, 300, 86_400, GREATEST_SKEW.as_secs()] {
             let limits = Limits {
                 clock_skew: Duration::from_secs(seconds),
                 ..Limits::default()

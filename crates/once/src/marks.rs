@@ -37,8 +37,7 @@ impl Marks {
         limits: &Limits,
         now: Timestamp,
     ) -> Result<Self, OpenError> {
-        let proposed =
-            Header::propose(Kind::Marks { segment: 0 }, limits, now).map_err(OpenError::Random)?;
+        let proposed = Header::propose(Kind::Marks { segment: 0 }, limits, now)?;
         let first = ground.region(&proposed)?;
         let header = first.header();
         if proposed.skew > header.skew {

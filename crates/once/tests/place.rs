@@ -351,6 +351,31 @@ fn a_skew_beyond_the_headers_is_refused_and_a_smaller_one_is_not() {
 }
 
 #[test]
+fn a_skew_that_no_store_is_made_for_is_refused_and_spoils_nothing() {
+    let home = Home::new();
+    let year = Duration::from_secs(366 * 86_400);
+    let limits = |clock_skew| Limits {
+        clock_skew,
+        ..home.options().limits
+    };
+    for skew in [
+        Duration::MAX,
+        Duration::from_secs(1 << 32),
+        year + Duration::from_secs(1),
+    ] {
+        let refused = home.open_with(&limits(skew), &clock()).err();
+        assert!(
+            matches!(refused, Some(OpenError::SkewTooGreat { wanted, .. }) if wanted == skew),
+            "{refused:?}"
+        );
+    }
+    let store = home.open_with(&limits(year), &clock()).unwrap();
+    assert!(store.claim(&mark(1), seconds(START)).is_ok());
+    let claimed = store.claim(&mark(1), seconds(START));
+    assert!(matches!(claimed, Err(ClaimError::AlreadyClaimed)));
+}
+
+#[test]
 fn deposits_are_not_kept_on_a_disk_unless_allowed() {
     // The build's own directory is where a disk is most likely; where it is none, there is nothing to refuse.
     let parent = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
