@@ -69,7 +69,7 @@ impl Importer<'_> {
             .map_err(Error::Store)?
             .ok_or(Error::NotThere)?;
         let deposit = Deposit::decode(&entry.value).map_err(Error::Deposit)?;
-        // The store may count in coarser steps than the exporter did.
+        // Nothing has swept it yet, or the store counts in coarser steps than the exporter did.
         if deposit.expires <= self.now {
             return Err(Error::TokenExpired);
         }
@@ -129,6 +129,7 @@ impl Opened<'_> {
             .take(&self.envelope.tag)
             .map_err(|error| match error {
                 TakeError::Store(cause) => Error::Store(cause),
+                TakeError::Expired => Error::TokenExpired,
                 // It was there when we looked.
                 _ => Error::TakenFirst,
             })?;

@@ -44,7 +44,7 @@ impl Deposits {
         on_disk: bool,
         now: Timestamp,
     ) -> Result<Self, OpenError> {
-        let proposed = Header::propose(Kind::Deposits, limits, now).map_err(OpenError::Random)?;
+        let proposed = Header::propose(Kind::Deposits, limits, now)?;
         if let Ground::Directory(directory) = ground
             && directory.keeps_what_is_erased()
             && !on_disk
@@ -131,7 +131,7 @@ impl Deposits {
         })
     }
 
-    pub(crate) fn peek(&self, tag: &Tag, now: Timestamp) -> Result<Option<Deposit>, StoreError> {
+    pub(crate) fn peek(&self, tag: &Tag) -> Result<Option<Deposit>, StoreError> {
         self.region.confirm_linked()?;
         let slots = self.slots(self.region.words()?);
         let mut entry = Entry::empty();
@@ -141,8 +141,7 @@ impl Deposits {
                     place: self.region.place(),
                     what,
                 };
-                let deposit = entry.deposit(&self.hash).map_err(what)?;
-                return Ok(Some(deposit).filter(|deposit| deposit.expires > now));
+                return entry.deposit(&self.hash).map_err(what).map(Some);
             }
         }
         Ok(None)
@@ -162,7 +161,7 @@ impl Deposits {
                 return if alive {
                     Ok(())
                 } else {
-                    Err(TakeError::NotThere)
+                    Err(TakeError::Expired)
                 };
             }
         }

@@ -123,6 +123,14 @@ pub enum OpenError {
         /// This process's.
         wanted: Duration,
     },
+    /// No store remembers for so long.
+    #[error("a clock skew of {wanted:?} is more than a store is made for, {greatest:?}: lower it")]
+    SkewTooGreat {
+        /// This process's.
+        wanted: Duration,
+        /// The most.
+        greatest: Duration,
+    },
     /// A segment of the marks is gone though the first one says it was made.
     #[error(
         "{path}: is missing, and with it marks: stop the store's users and remove its directory"
@@ -135,7 +143,7 @@ pub enum OpenError {
     #[error("no randomness from the kernel: {0}")]
     Random(getrandom::Error),
     /// Anything else that the system said.
-    #[error("{path}: cannot {doing}: {source}")]
+    #[error("{path}: cannot {doing}: {source}: put that right, or configure another directory")]
     System {
         /// The file or directory.
         path: PathBuf,
@@ -233,7 +241,10 @@ pub enum ClaimError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TakeError {
-    /// Never there, expired, or taken by another.
+    /// It was there, and its time is over. It has been erased.
+    #[error("expired")]
+    Expired,
+    /// Never there, taken by another, or expired and erased since.
     #[error("not there: taken, expired, or never made")]
     NotThere,
     /// The store could not answer.

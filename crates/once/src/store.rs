@@ -114,9 +114,10 @@ impl OnceStore {
             .put(tag, value, expires, self.clock.now())
     }
 
-    /// Looks at a deposit without taking it. Expired ones are not there.
+    /// Looks at a deposit without taking it. One that has [expired](Deposit::expires) can be seen until a put erases it, so that
+    /// whoever looks can tell why it is not to be had; [`take`](Self::take) does not give it.
     pub fn peek(&self, tag: &Tag) -> Result<Option<Deposit>, StoreError> {
-        self.tables()?.deposits.peek(tag, self.clock.now())
+        self.tables()?.deposits.peek(tag)
     }
 
     /// Takes a deposit and erases it: of all who race, in any process, one gets `Ok`, after the value is erased.

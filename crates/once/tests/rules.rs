@@ -265,7 +265,7 @@ fn what_is_no_deposit_is_refused() {
 }
 
 #[test]
-fn an_expired_deposit_is_not_there_and_the_next_put_erases_it() {
+fn an_expired_deposit_is_not_given_to_anybody_and_the_next_put_erases_it() {
     on_both(&small(), |store, clock| {
         for number in 0..4 {
             store
@@ -273,10 +273,15 @@ fn an_expired_deposit_is_not_there_and_the_next_put_erases_it() {
                 .unwrap();
         }
         clock.advance(11);
-        assert!(store.peek(&tag(0)).unwrap().is_none() && store.peek(&tag(1)).unwrap().is_none());
+        let expires = store.peek(&tag(1)).unwrap().unwrap().expires;
+        assert_eq!(expires, seconds(START + 11), "who looks is told when");
+        assert!(matches!(store.take(&tag(0)), Err(TakeError::Expired)));
         assert!(matches!(store.take(&tag(0)), Err(TakeError::NotThere)));
+        assert!(store.peek(&tag(0)).unwrap().is_none());
         assert!(store.take(&tag(2)).is_ok());
         store.put(&tag(9), b"sweeps", seconds(START + 60)).unwrap();
+        assert!(store.peek(&tag(1)).unwrap().is_none());
+        assert!(matches!(store.take(&tag(1)), Err(TakeError::NotThere)));
         let counts = store.counts().unwrap();
         assert_eq!((counts.put, counts.taken, counts.expired), (5, 1, 2));
         store
