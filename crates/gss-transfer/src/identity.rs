@@ -10,7 +10,8 @@ pub struct Leader {
 }
 
 /// The facts about one process that a policy can speak of. What could not be found out is `None`, and no policy is
-/// fulfilled by a fact that is not known.
+/// fulfilled by a fact that is not known; but where neither exporter nor importer knows its
+/// [user namespace](Self::user_namespace), because `/proc` is not mounted, they are taken to be in one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The effective user.

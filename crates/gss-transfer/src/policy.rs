@@ -204,8 +204,8 @@ pub enum Refusal {
     /// The policy names nobody, or somebody else.
     #[error("the exporter's policy does not name user {0}")]
     NotNamed(u32),
-    /// User and group numbers of the exporter mean something else here.
-    #[error("the exporter lives in another user namespace")]
+    /// User and group numbers of the exporter mean something else here, or may do so.
+    #[error("the exporter lives in another user namespace, or one of the two is not known")]
     OtherNamespace,
     /// The importer is outside a bound.
     #[error("the exporter's policy admits its own {0} only")]
@@ -260,6 +260,9 @@ impl Terms {
             });
         }
         self.names(importer, carrier)?;
+        if !self.names_holder(carrier) && self.user_namespace != importer.user_namespace {
+            return Err(Refusal::OtherNamespace);
+        }
         let place = importer
             .boot
             .zip(importer.process_namespace)
@@ -275,10 +278,13 @@ impl Terms {
         within(self.unit, unit, Bound::Unit)
     }
 
-    /// Whether the exporter named `importer`, who got the deposit by `carrier`; the bounds are not looked at, which only the
-    /// importer itself can do.
+    /// Whether the exporter named `importer`, who got the deposit by `carrier`, by numbers that mean the same to both. The bounds
+    /// are not looked at, which only the importer itself can do.
+    ///
+    /// For an exporter who asks the kernel about a peer: it tells of the peer in the asker's own user namespace. But the number
+    /// 65534 (`overflowuid`, `overflowgid`) may be any user or group that has none there: who lists it, admits them all.
     pub fn names(&self, importer: &Identity, carrier: Carrier) -> Result<(), Refusal> {
-        if self.who & HOLDER != 0 && carrier == Carrier::PrivateSocket {
+        if self.names_holder(carrier) {
             return Ok(());
         }
         let same_user = self.who & SAME_USER != 0 && self.maker == importer.user;
@@ -287,14 +293,15 @@ impl Terms {
                 .groups
                 .iter()
                 .any(|group| importer.groups.contains(group));
-        if !same_user && !listed {
-            return Err(Refusal::NotNamed(importer.user));
+        if same_user || listed {
+            Ok(())
+        } else {
+            Err(Refusal::NotNamed(importer.user))
         }
-        // Where /proc is not mounted the namespace is not known; the store's place in the file system still is the user's own.
-        match (self.user_namespace, importer.user_namespace) {
-            (Some(theirs), Some(ours)) if theirs != ours => Err(Refusal::OtherNamespace),
-            _ => Ok(()),
-        }
+    }
+
+    const fn names_holder(&self, carrier: Carrier) -> bool {
+        self.who & HOLDER != 0 && matches!(carrier, Carrier::PrivateSocket)
     }
 
     /// Appends the one encoding of these terms.
@@ -329,7 +336,7 @@ impl Terms {
         let mut fields = FieldReader::new(bytes, VERSION)?;
         let who = fields.number(1)?;
         let maker = fields.number(2)?;
-        let namespace = fields.optional(3)?;
+        let user_namespace = fields.optional_number(3)?;
         let (users, groups) = (list(&mut fields, 4)?, list(&mut fields, 5)?);
         let boot = fields.optional(6)?;
         let place = match boot {
@@ -347,7 +354,7 @@ impl Terms {
                 .filter(|who| *who <= SAME_USER | HOLDER)
                 .ok_or(FieldError::NotCanonical(1))?,
             maker: u32::try_from(maker).map_err(|_| FieldError::NotCanonical(2))?,
-            user_namespace: namespace.map(|bytes| number(3, bytes)).transpose()?,
+            user_namespace,
             users,
             groups,
             place,
@@ -368,16 +375,6 @@ fn within<T: PartialEq>(bound: Option<T>, fact: Option<T>, which: Bound) -> Resu
     } else {
         Err(Refusal::Outside(which))
     }
-}
-
-fn number(field: u8, bytes: &[u8]) -> Result<u64, FieldError> {
-    if bytes.len() > 8 || bytes.last() == Some(&0) {
-        return Err(FieldError::NotCanonical(field));
-    }
-    Ok(bytes
-        .iter()
-        .rev()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
 fn list_bytes(list: &[u32]) -> Vec<u8> {
@@ -510,15 +507,29 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_another_namespace_are_not_ours() {
-        let other = Identity {
-            user_namespace: Some(1),
+    fn numbers_of_another_namespace_or_an_unknown_one_are_not_ours() {
+        let living_in = |user_namespace| Identity {
+            user_namespace,
             ..exporter()
         };
-        assert_eq!(
-            admit(&Policy::default(), &other),
-            Err(Refusal::OtherNamespace)
-        );
+        for (theirs, ours) in [(Some(1), Some(2)), (Some(1), None), (None, Some(2))] {
+            for policy in [
+                Policy::default(),
+                Policy::users([1000]),
+                Policy::groups([27]),
+            ] {
+                let terms = policy.bind(&living_in(theirs)).unwrap();
+                for carrier in [Carrier::Store, Carrier::PrivateSocket, Carrier::NamedSocket] {
+                    assert_eq!(
+                        terms.admit(&living_in(ours), carrier),
+                        Err(Refusal::OtherNamespace),
+                        "{theirs:?} {ours:?}"
+                    );
+                }
+            }
+        }
+        let unknown = Policy::default().bind(&living_in(None)).unwrap();
+        assert_eq!(unknown.admit(&living_in(None), Carrier::Store), Ok(()));
     }
 
     #[test]
