@@ -528,7 +528,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "a checksum of another type",
-        |a| a.cksum = Some((1, vec![0; 4])),
+        |a| a.cksum = Some((1, plain_checksum(a, &[]).1)),
         50,
         Major::BadMic,
         is!(Error::PeerMisbehaved(PeerMisbehaved::Checksum)),
