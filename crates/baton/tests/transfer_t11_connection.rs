@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use baton::transfer::{
     Arrival, CarryError, Channel, MAX_DESCRIPTORS, Sending, receive_over, send_over,
@@ -221,6 +223,22 @@ fn packet(site: &Site) -> (Context, Vec<u8>) {
     (client, packet)
 }
 
+/// A part of a message, full as each is but the last.
+fn part(index: u32) -> Vec<u8> {
+    let mut part = vec![0; 32 * 1024];
+    part[..2].copy_from_slice(&[1, 1]);
+    part[2..6].copy_from_slice(&index.to_be_bytes());
+    part
+}
+
+/// What `done` does, unless it takes so long that it does not end.
+fn in_time<T: Send + 'static>(done: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || _ = tell.send(done()));
+    told.recv_timeout(Duration::from_secs(20))
+        .expect("it does not end")
+}
+
 #[test]
 fn altered_and_cut_packets_are_refused_and_the_next_one_is_received() {
     let site = Site::in_memory();
@@ -255,9 +273,7 @@ fn a_sender_that_died_in_the_middle_leaves_no_half_message() {
     let (client, packet) = packet(&site);
     let (here, there) = Channel::pair().unwrap();
     there.set_nonblocking(true).unwrap();
-    let mut part = packet.clone();
-    part[0] = 1;
-    send(&here, &part, SendFlags::empty()).unwrap();
+    send(&here, &part(0), SendFlags::empty()).unwrap();
     assert!(matches!(
         there.receive(&site.env).unwrap(),
         Arrival::Nothing
@@ -431,15 +447,147 @@ fn a_receiver_that_proves_nothing_gets_nothing() {
         // Not a proof but a message; then a proof of another challenge.
         packet[0] = 2;
         send(&other, &packet[..length], SendFlags::empty()).unwrap();
-        let (length, _) = recv(&other, &mut packet[..], RecvFlags::empty()).unwrap();
         packet[0] = 4;
         packet[20] ^= 1;
         send(&other, &packet[..length], SendFlags::empty()).unwrap();
     });
     let (server, error) = sent(&channel, server, &Sending::default());
-    assert!(matches!(carry(&error), CarryError::NotProved), "{error}");
-    let (server, error) = sent(&channel, server, &Sending::default());
     assert!(matches!(carry(&error), CarryError::Closed), "{error}");
     answerer.join().unwrap();
     common::converse(&client, &server);
+    // The message waits to be received; it is not one of ours.
+    let error = channel.receive(&site.env).unwrap_err();
+    assert!(matches!(carry(&error), CarryError::Message(_)), "{error}");
+}
+
+/// Both ends of a socket with a name.
+fn named_ends() -> (Channel, Channel) {
+    let (one, other) = named_pair();
+    (one, Channel::named(other).unwrap())
+}
+
+fn context_from(site: &Site, channel: &Channel) -> Context {
+    receive_over(&site.env, channel).unwrap().context
+}
+
+#[test]
+fn both_ends_of_a_named_socket_may_send_at_once() {
+    in_time(|| {
+        let site = Site::in_memory();
+        let (one, other) = named_ends();
+        for _ in 0..20 {
+            let (alices, hers) = site.contexts();
+            let (bobs, his) = site.contexts();
+            let start = Barrier::new(2);
+            std::thread::scope(|scope| {
+                for (channel, context) in [(&one, hers), (&other, his)] {
+                    scope.spawn(|| {
+                        start.wait();
+                        send_over(channel, context, &Sending::default()).unwrap();
+                    });
+                }
+            });
+            common::converse(&alices, &context_from(&site, &other));
+            common::converse(&bobs, &context_from(&site, &one));
+        }
+    });
+}
+
+#[test]
+fn what_comes_before_a_proof_is_kept_for_the_receiver() {
+    in_time(|| {
+        let site = Site::in_memory();
+        let (one, other) = named_ends();
+        let (bobs, his) = site.contexts();
+        // It is on its way when the other end is asked who it is.
+        other.send_note(b"first", &[]).unwrap();
+        let (alices, hers) = site.contexts();
+        let extra = vec![7; 100_000];
+        let sending = Sending {
+            extra: &extra,
+            ..Sending::default()
+        };
+        let hers = std::thread::scope(|scope| {
+            let receiver = scope.spawn(|| context_from(&site, &other));
+            send_over(&one, hers, &sending).unwrap();
+            receiver.join().unwrap()
+        });
+        common::converse(&alices, &hers);
+        let Arrival::Note(note) = one.receive(&site.env).unwrap() else {
+            panic!("a note")
+        };
+        assert_eq!(note.bytes, b"first");
+        std::thread::scope(|scope| {
+            scope.spawn(|| send_over(&other, his, &Sending::default()).unwrap());
+            common::converse(&bobs, &context_from(&site, &one));
+        });
+    });
+}
+
+#[test]
+fn a_thread_that_waits_to_receive_lets_another_send() {
+    let site = Arc::new(Site::in_memory());
+    let (one, other) = named_ends();
+    let (one, other) = (Arc::new(one), Arc::new(other));
+    let (alices, hers) = site.contexts();
+    let waiting = {
+        let (site, one) = (Arc::clone(&site), Arc::clone(&one));
+        std::thread::spawn(move || one.receive(&site.env).unwrap())
+    };
+    std::thread::sleep(Duration::from_millis(100));
+    let hers = in_time({
+        let (site, other) = (Arc::clone(&site), Arc::clone(&other));
+        move || {
+            let receiver = std::thread::spawn(move || context_from(&site, &other));
+            send_over(&one, hers, &Sending::default()).unwrap();
+            receiver.join().unwrap()
+        }
+    });
+    common::converse(&alices, &hers);
+    other.send_note(b"end", &[]).unwrap();
+    assert!(matches!(waiting.join().unwrap(), Arrival::Note(_)));
+}
+
+/// The packet of a note.
+fn note(bytes: &[u8]) -> Vec<u8> {
+    let (here, there) = Channel::pair().unwrap();
+    here.send_note(bytes, &[]).unwrap();
+    let mut packet = vec![0; 1 << 16];
+    let (length, _) = recv(&there, &mut packet[..], RecvFlags::empty()).unwrap();
+    packet.truncate(length);
+    packet
+}
+
+#[test]
+fn who_asks_and_does_not_listen_holds_up_nobody() {
+    let (channel, other) = named_pair();
+    let challenge = [&[3, 1][..], &[0; 12], &[9; 32]].concat();
+    let note = note(b"after all");
+    let (arrival, _other) = in_time(move || {
+        let sender = std::thread::spawn(move || {
+            for _ in 0..900 {
+                send(&other, &challenge, SendFlags::empty()).unwrap();
+            }
+            send(&other, &note, SendFlags::empty()).unwrap();
+            other
+        });
+        let arrival = channel.receive(&Site::in_memory().env).unwrap();
+        (arrival, sender.join().unwrap())
+    });
+    let Arrival::Note(note) = arrival else {
+        panic!("a note")
+    };
+    assert_eq!(note.bytes, b"after all");
+}
+
+#[test]
+fn what_was_sent_before_an_end_is_received_though_the_sender_did_not_read_all() {
+    let site = Site::in_memory();
+    let (here, there) = Channel::pair().unwrap();
+    let (client, server) = site.contexts();
+    there.send_note(b"not read", &[]).unwrap();
+    send_over(&here, server, &Sending::default()).unwrap();
+    drop(here);
+    common::converse(&client, &context_from(&site, &there));
+    assert!(matches!(there.receive(&site.env).unwrap(), Arrival::Closed));
 }

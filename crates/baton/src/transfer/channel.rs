@@ -1,64 +1,47 @@
 //! Messages in packets over a Unix socket.
 //!
-//! A packet is `kind, version, index (32 bits), message (64 random bits), bytes`. A message is parts and a last packet, which has the
-//! descriptors; it exists once the last packet is there, and a packet goes to one reader, so of two processes that read one
-//! socket each gets whole messages or none.
+//! A message is parts and a last packet, which has the descriptors; it exists once the last packet is there. Both ends may send
+//! at once: whoever reads, a receiver or a sender that waits for a proof, puts what comes into the [inbox](super::inbox).
 
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gss_transfer::Carrier;
-use rustix::cmsg_space;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, UCred, recvmsg,
-    sendmsg, socketpair, sockopt,
-};
-use rustix::process::{getegid, geteuid, getpid};
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair, sockopt};
+use rustix::process::geteuid;
 use wire::random::{Random, array};
-use wire::read::Reader;
-use zeroize::{Zeroize, Zeroizing};
 
 use super::error::CarryError;
+use super::inbox::{Arrived, Inbox};
+use super::packet::{self, BODY, Head, Kind, Peer, Read};
 
 /// How many descriptors a message can have.
 pub const MAX_DESCRIPTORS: usize = 32;
 /// How long a message can be.
 pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
-/// How long a packet is at most: what a socket's default buffer holds several of.
-const PACKET: usize = 32 * 1024;
-const HEADER: usize = 14;
-const VERSION: u8 = 1;
-const CHALLENGE: usize = 32;
-/// How long a message that was begun may take to go on.
+/// How long a message that was begun, or a proof, may take to go on.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Part = 1,
-    Last = 2,
-    /// "Who are you, now?"
-    Challenge = 3,
-    /// The challenge again, with credentials.
-    Proof = 4,
-}
 
 /// One end of a socket over which contexts are handed over: `SOCK_SEQPACKET` of `AF_UNIX`.
 ///
-/// It may be [given](AsFd) to another process as a descriptor, and made a channel again there.
+/// It may be [given](AsFd) to another process as a descriptor, and made a channel again there. Threads may share a channel.
+/// Of the processes that hold one end, one at a time may send and one may receive: packets of two long messages would mix,
+/// and both be refused. For the same reason a child of `fork` makes a channel of its own from the descriptor, once its
+/// parent does not use it any more.
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
     carrier: Carrier,
     trusted: Vec<u32>,
     sending: Mutex<Sending>,
-    receiving: Mutex<Receiving>,
+    inbox: Mutex<Inbox>,
+    /// The thread that was reading does not read any more.
+    turn: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -66,48 +49,25 @@ struct Sending {
     broken: bool,
 }
 
-/// The parts of a message whose last packet has not come.
-#[derive(Default)]
-struct Receiving {
-    message: u64,
-    parts: Vec<Zeroizing<Vec<u8>>>,
-    length: usize,
-    /// For the packet that is being received; between packets it holds zeros.
-    buffer: Vec<u8>,
-}
-
-impl std::fmt::Debug for Receiving {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes in {} parts", self.length, self.parts.len())
-    }
-}
-
 /// What came.
 pub(super) enum Incoming {
-    Message {
-        body: Zeroizing<Vec<u8>>,
-        descriptors: Vec<OwnedFd>,
-        /// Known on a named socket.
-        from: Option<Peer>,
-    },
+    Message(Arrived),
     Nothing,
     Closed,
 }
 
-/// Who the kernel says has sent a packet, when it was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Peer {
-    pub(super) user: u32,
-    pub(super) group: u32,
+/// How long to wait for what is not there.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// As the socket does: without end, or not at all.
+    Sockets,
+    Until(Instant),
 }
 
-struct Packet {
-    kind: Kind,
-    index: u32,
-    message: u64,
-    bytes: Zeroizing<Vec<u8>>,
-    descriptors: Vec<OwnedFd>,
-    peer: Option<Peer>,
+/// A thread's turn to read.
+struct Turn<'a> {
+    channel: &'a Channel,
+    buffer: Vec<u8>,
 }
 
 impl Channel {
@@ -142,7 +102,8 @@ impl Channel {
             carrier,
             trusted: Vec::new(),
             sending: Mutex::default(),
-            receiving: Mutex::default(),
+            inbox: Mutex::default(),
+            turn: Condvar::new(),
         }
     }
 
@@ -196,21 +157,25 @@ impl Channel {
         if state.broken {
             return Err(CarryError::Broken);
         }
-        let mut id = [0; 8];
-        // Tells two messages apart, no more: not a secret, so the system's hasher is random enough.
-        id.copy_from_slice(&fresh_number().to_be_bytes());
-        let chunks: Vec<&[u8]> = body.chunks(PACKET - HEADER).collect();
-        for (index, chunk) in chunks.iter().enumerate() {
-            let last = index + 1 == chunks.len();
-            let kind = if last { Kind::Last } else { Kind::Part };
-            let header = header(kind, index as u32, id);
-            let with = if last { descriptors } else { &[] };
-            let sent = match self.send_packet(&header, chunk, with) {
+        // Tells two messages apart, no more: not a secret.
+        let mut message = [0; 8];
+        message.copy_from_slice(&fresh_number().to_be_bytes());
+        let chunks = body.chunks(BODY);
+        let last = chunks.len().saturating_sub(1);
+        for (index, chunk) in chunks.enumerate() {
+            let (kind, with) = match index == last {
+                true => (Kind::Last, descriptors),
+                false => (Kind::Part, &[][..]),
+            };
+            let head = Head {
+                kind,
+                index: index as u32,
+                message,
+            };
+            let sent = match index {
                 // Before the first packet nothing has happened, and the caller may choose not to wait.
-                Err(CarryError::WouldBlock) if index > 0 => {
-                    self.send_patiently(&header, chunk, with)
-                }
-                other => other,
+                0 => self.send_packet(SendFlags::empty(), head, chunk, with),
+                _ => self.send_patiently(head, chunk, with),
             };
             if let Err(error) = sent {
                 state.broken = index > 0;
@@ -222,171 +187,182 @@ impl Channel {
 
     /// The next message.
     pub(super) fn next(&self) -> Result<Incoming, CarryError> {
-        let mut state = lock(&self.receiving);
-        loop {
-            let packet = match self.receive_packet(&mut state.buffer) {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return Ok(Incoming::Closed),
-                Err(CarryError::WouldBlock) => return Ok(Incoming::Nothing),
-                Err(error) => {
-                    state.forget();
-                    return Err(error);
-                }
-            };
-            match packet.kind {
-                Kind::Part | Kind::Last => {
-                    if let Some(message) = state.add(packet)? {
-                        return Ok(message);
-                    }
-                }
-                Kind::Challenge => self.prove(&packet)?,
-                // The answer to a challenge that was given up.
-                Kind::Proof => {}
-            }
+        match self.read_until(Patience::Sockets, Inbox::take) {
+            Ok(arrived) => Ok(Incoming::Message(arrived)),
+            Err(CarryError::WouldBlock) => Ok(Incoming::Nothing),
+            Err(CarryError::Closed) => Ok(Incoming::Closed),
+            Err(other) => Err(other),
         }
     }
 
-    /// Asks the other end who it is. No other message may be on its way from there.
+    /// Asks the other end who it is. Messages that come before the answer are kept for [`next`](Self::next).
     pub(super) fn challenge(&self, random: &dyn Random) -> Result<Peer, CarryError> {
-        let _sending = lock(&self.sending);
-        let mut receiving = lock(&self.receiving);
-        let challenge: [u8; CHALLENGE] = array(random);
-        let header = header(Kind::Challenge, 0, [0; 8]);
-        self.send_packet(&header, &challenge, &[])?;
-        let deadline = Instant::now() + PATIENCE;
+        let sending = lock(&self.sending);
+        if sending.broken {
+            return Err(CarryError::Broken);
+        }
+        let waits = self.blocks()?;
+        let challenge = array(random);
+        lock(&self.inbox).ask(Some(challenge));
+        let head = Head::of(Kind::Challenge);
+        let sent = match waits {
+            true => self.send_patiently(head, &challenge, &[]),
+            false => self.send_packet(SendFlags::empty(), head, &challenge, &[]),
+        };
+        let until = Patience::Until(Instant::now() + PATIENCE);
+        let answered = sent.and_then(|()| self.read_until(until, Inbox::answer));
+        lock(&self.inbox).ask(None);
+        answered
+    }
+
+    /// Reads until `found` finds in the inbox what it looks for, or lets the thread read whose turn it is.
+    fn read_until<T>(
+        &self,
+        patience: Patience,
+        mut found: impl FnMut(&mut Inbox) -> Option<Result<T, CarryError>>,
+    ) -> Result<T, CarryError> {
         loop {
-            self.wait(PollFlags::IN, deadline)?;
-            let packet = match self.receive_packet(&mut receiving.buffer) {
-                Ok(packet) => packet.ok_or(CarryError::Closed)?,
-                Err(CarryError::WouldBlock) => continue,
-                Err(error) => return Err(error),
+            let mut inbox = lock(&self.inbox);
+            loop {
+                if let Some(found) = found(&mut inbox) {
+                    return found;
+                }
+                if !inbox.reading {
+                    break;
+                }
+                inbox = self.wait_for_turn(inbox, patience)?;
+            }
+            let mut turn = self.take_turn(inbox);
+            let read = match turn.read(patience)? {
+                Read::Packet(packet) => Ok(packet),
+                Read::Unreadable(error) => Err(error),
+                Read::Closed => return Err(CarryError::Closed),
             };
-            if packet.kind != Kind::Proof {
-                return Err(CarryError::NotProved);
-            }
-            // An older proof is the answer to a challenge that was given up.
-            if packet.bytes.as_slice() == challenge {
-                return packet.peer.ok_or(CarryError::NotProved);
-            }
+            lock(&self.inbox).put(read);
+            self.prove();
         }
     }
 
-    fn prove(&self, challenge: &Packet) -> Result<(), CarryError> {
-        let header = header(Kind::Proof, 0, [0; 8]);
-        self.send_packet(&header, &challenge.bytes, &[])
+    fn wait_for_turn<'a>(
+        &'a self,
+        inbox: MutexGuard<'a, Inbox>,
+        patience: Patience,
+    ) -> Result<MutexGuard<'a, Inbox>, CarryError> {
+        let left = match patience {
+            Patience::Sockets if self.blocks()? => {
+                return Ok(self
+                    .turn
+                    .wait(inbox)
+                    .unwrap_or_else(PoisonError::into_inner));
+            }
+            Patience::Sockets => return Err(CarryError::WouldBlock),
+            Patience::Until(deadline) => left_until(deadline)?,
+        };
+        let waited = self.turn.wait_timeout(inbox, left);
+        Ok(waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn take_turn<'a>(&'a self, mut inbox: MutexGuard<'_, Inbox>) -> Turn<'a> {
+        inbox.reading = true;
+        Turn {
+            channel: self,
+            buffer: std::mem::take(&mut inbox.buffer),
+        }
+    }
+
+    /// Answers the other end's challenge as soon as there is room; tells whether there was.
+    fn prove(&self) -> bool {
+        let Some(challenge) = lock(&self.inbox).owed else {
+            return true;
+        };
+        let head = Head::of(Kind::Proof);
+        let sent = self.send_packet(SendFlags::DONTWAIT, head, &challenge, &[]);
+        if matches!(sent, Err(CarryError::WouldBlock)) {
+            return false;
+        }
+        // Whoever asked may be gone; what it sent before is still to be read.
+        lock(&self.inbox).owed = None;
+        true
     }
 
     fn send_patiently(
         &self,
-        header: &[u8],
-        chunk: &[u8],
+        head: Head,
+        bytes: &[u8],
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), CarryError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.wait(PollFlags::OUT, deadline)?;
-            match self.send_packet(header, chunk, descriptors) {
-                Err(CarryError::WouldBlock) => {}
+            match self.send_packet(SendFlags::DONTWAIT, head, bytes, descriptors) {
+                Err(CarryError::WouldBlock) => self.wait(PollFlags::OUT, Some(deadline))?,
                 other => return other,
-            }
-        }
-    }
-
-    fn wait(&self, what: PollFlags, deadline: Instant) -> Result<(), CarryError> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec {
-                tv_sec: left.as_secs().cast_signed(),
-                tv_nsec: left.subsec_nanos().into(),
-            };
-            let mut fds = [PollFd::new(&self.socket, what)];
-            match poll(&mut fds, Some(&timeout)) {
-                Ok(0) => return Err(CarryError::TimedOut),
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
             }
         }
     }
 
     fn send_packet(
         &self,
-        header: &[u8],
+        flags: SendFlags,
+        head: Head,
         bytes: &[u8],
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), CarryError> {
-        let parts = [IoSlice::new(header), IoSlice::new(bytes)];
-        retry_on_intr(|| {
-            let mut space =
-                [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS), ScmCredentials(1))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            if !descriptors.is_empty() {
-                control.push(SendAncillaryMessage::ScmRights(descriptors));
-            }
-            if self.carrier == Carrier::NamedSocket {
-                // Without this the kernel tells the real user, not the effective one.
-                control.push(SendAncillaryMessage::ScmCredentials(UCred {
-                    pid: getpid(),
-                    uid: geteuid(),
-                    gid: getegid(),
-                }));
-            }
-            sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL)
-        })?;
-        Ok(())
+        let tells = self.carrier == Carrier::NamedSocket;
+        packet::send(self.as_fd(), tells, flags, head, bytes, descriptors)
     }
 
-    /// One packet; `None` at the end.
-    fn receive_packet(&self, buffer: &mut Vec<u8>) -> Result<Option<Packet>, CarryError> {
-        buffer.resize(PACKET, 0);
-        let mut descriptors = Vec::new();
-        let mut peer = None;
-        let received = retry_on_intr(|| {
-            let mut space =
-                [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS), ScmCredentials(1))];
-            let mut control = RecvAncillaryBuffer::new(&mut space);
-            let received = recvmsg(
-                &self.socket,
-                &mut [IoSliceMut::new(buffer)],
-                &mut control,
-                RecvFlags::CMSG_CLOEXEC,
-            )?;
-            for message in control.drain() {
-                match message {
-                    RecvAncillaryMessage::ScmRights(rights) => descriptors.extend(rights),
-                    RecvAncillaryMessage::ScmCredentials(credentials) => {
-                        peer = Some(Peer {
-                            user: credentials.uid.as_raw(),
-                            group: credentials.gid.as_raw(),
-                        });
-                    }
-                    _ => {}
-                }
+    fn wait(&self, what: PollFlags, deadline: Option<Instant>) -> Result<(), CarryError> {
+        loop {
+            let left = deadline.map(left_until).transpose()?;
+            let timeout = left.map(|left| Timespec {
+                tv_sec: left.as_secs().cast_signed(),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            let mut fds = [PollFd::new(&self.socket, what)];
+            match poll(&mut fds, timeout.as_ref()) {
+                // Left over is less than the clock's step, or nothing.
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
             }
-            Ok(received)
-        })?;
-        if received.bytes == 0 {
-            return Ok(None);
         }
-        let mut reader = Reader::new(&buffer[..received.bytes]);
-        let header = read_header(&mut reader);
-        let bytes = Zeroizing::new(reader.rest().to_vec());
-        buffer[..received.bytes].zeroize();
-        if received.flags.contains(ReturnFlags::TRUNC) {
-            return Err(CarryError::Packet);
+    }
+
+    fn blocks(&self) -> Result<bool, CarryError> {
+        Ok(!fcntl_getfl(&self.socket)?.contains(OFlags::NONBLOCK))
+    }
+}
+
+impl Turn<'_> {
+    /// One packet.
+    fn read(&mut self, patience: Patience) -> Result<Read, CarryError> {
+        let channel = self.channel;
+        loop {
+            let deadline = match patience {
+                Patience::Sockets => None,
+                Patience::Until(deadline) => left_until(deadline).map(|_| Some(deadline))?,
+            };
+            let proved = channel.prove();
+            match packet::receive(channel.as_fd(), &mut self.buffer) {
+                Err(CarryError::WouldBlock) => {}
+                other => return other,
+            }
+            if deadline.is_none() && !channel.blocks()? {
+                return Err(CarryError::WouldBlock);
+            }
+            let mut what = PollFlags::IN;
+            what.set(PollFlags::OUT, !proved);
+            channel.wait(what, deadline)?;
         }
-        if received.flags.contains(ReturnFlags::CTRUNC) {
-            return Err(CarryError::DescriptorsLost);
-        }
-        let (kind, index, message) = header.ok_or(CarryError::Packet)?;
-        Ok(Some(Packet {
-            kind,
-            index,
-            message,
-            bytes,
-            descriptors,
-            peer,
-        }))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut inbox = lock(&self.channel.inbox);
+        inbox.reading = false;
+        inbox.buffer = std::mem::take(&mut self.buffer);
+        self.channel.turn.notify_all();
     }
 }
 
@@ -396,73 +372,19 @@ impl AsFd for Channel {
     }
 }
 
-impl Receiving {
-    /// Adds a packet; gives the message whose last one it is.
-    fn add(&mut self, packet: Packet) -> Result<Option<Incoming>, CarryError> {
-        let index = self.parts.len();
-        // A message may begin anew where an earlier one was not finished, as after a sender that died.
-        if packet.index == 0 {
-            self.forget();
-            self.message = packet.message;
-        } else if packet.index as usize != index || packet.message != self.message {
-            self.forget();
-            return Err(CarryError::Packet);
-        }
-        self.length += packet.bytes.len();
-        if self.length > MAX_MESSAGE {
-            self.forget();
-            return Err(CarryError::TooLong);
-        }
-        self.parts.push(packet.bytes);
-        if packet.kind == Kind::Part {
-            return Ok(None);
-        }
-        let mut body = Zeroizing::new(Vec::with_capacity(self.length));
-        for part in &self.parts {
-            body.extend_from_slice(part);
-        }
-        self.forget();
-        Ok(Some(Incoming::Message {
-            body,
-            descriptors: packet.descriptors,
-            from: packet.peer,
-        }))
-    }
-
-    fn forget(&mut self) {
-        self.parts.clear();
-        self.length = 0;
+fn left_until(deadline: Instant) -> Result<Duration, CarryError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(CarryError::TimedOut),
+        false => Ok(left),
     }
 }
 
-fn header(kind: Kind, index: u32, message: [u8; 8]) -> [u8; HEADER] {
-    let mut header = [0; HEADER];
-    header[0] = kind as u8;
-    header[1] = VERSION;
-    header[2..6].copy_from_slice(&index.to_be_bytes());
-    header[6..].copy_from_slice(&message);
-    header
-}
-
-fn read_header(reader: &mut Reader<'_>) -> Option<(Kind, u32, u64)> {
-    let kind = match reader.u8().ok()? {
-        1 => Kind::Part,
-        2 => Kind::Last,
-        3 => Kind::Challenge,
-        4 => Kind::Proof,
-        _ => return None,
-    };
-    if reader.u8().ok()? != VERSION {
-        return None;
-    }
-    Some((kind, reader.u32_be().ok()?, reader.u64_be().ok()?))
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn fresh_number() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -44,6 +44,9 @@ pub enum CarryError {
     /// A context came from a user whom this process does not believe.
     #[error("user {0} sent a context, and this process believes its own user and root alone")]
     Stranger(u32),
+    /// While the receiver was asked who it is, more messages came from there than are kept.
+    #[error("messages from the other end are waiting to be received first")]
+    Crowded,
     /// The system's own error.
     #[error("the channel's socket failed")]
     System(#[source] io::Error),
@@ -62,6 +65,7 @@ impl From<CarryError> for Error {
             | CarryError::TooManyDescriptors
             | CarryError::DescriptorsLost
             | CarryError::Unexpected
+            | CarryError::Crowded
             | CarryError::System(_) => Major::Failure,
         };
         Self::new(major, error)

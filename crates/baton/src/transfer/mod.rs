@@ -32,6 +32,8 @@
 
 mod channel;
 mod error;
+mod inbox;
+mod packet;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -51,7 +53,9 @@ pub use gss_transfer::policy::Policy;
 use crate::context::{Context, ExportOptions, import_refused};
 use crate::environment::Environment;
 use crate::{Error, identity};
-use channel::{Incoming, Peer};
+use channel::Incoming;
+use inbox::Arrived;
+use packet::Peer;
 
 /// What goes along with a context, and how it is exported.
 #[derive(Clone, Debug, Default)]
@@ -103,9 +107,16 @@ pub enum Arrival {
 /// Hands `context` over, with whatever `sending` adds, to the receiver at the other end of `channel`.
 ///
 /// The receiver can take it over from the moment the last byte is sent, which is when this returns; before that it
-/// cannot, and a failure gives the context back as it was. On a channel that does not block, a full socket is the failure
-/// [`CarryError::WouldBlock`], and nothing was sent. A message that was begun is finished, waiting a few seconds if
-/// need be; if it cannot be, the channel is of no further use.
+/// cannot, and a failure gives the context back as it was. What was sent is the receiver's, also while it waits in the socket:
+/// a program that must know that it was taken over has the receiver say so in a [note](Channel::send_note).
+///
+/// On a channel that does not block, a full socket is the failure [`CarryError::WouldBlock`], and nothing was sent. A message
+/// that was begun is finished on any channel, waiting for a few seconds if the other end does not read; if it cannot be, the
+/// channel is of no further use.
+///
+/// On a [named](Channel::named) channel this asks the other end first, and waits for the answer for a few seconds. Both ends
+/// may do so at once: messages that come meanwhile are kept, and [`Channel::receive`] gives them. A program that waits
+/// with `poll` asks it after each call of this, because the socket does not show them any more.
 pub fn send_over(
     channel: &Channel,
     context: Context,
@@ -147,12 +158,12 @@ impl Channel {
     ///
     /// An altered message, or one that is not for us, is an error, and the one after it can still be received.
     pub fn receive(&self, env: &Environment) -> Result<Arrival, Error> {
-        let (body, descriptors, from) = match self.next()? {
-            Incoming::Message {
-                body,
-                descriptors,
-                from,
-            } => (body, descriptors, from),
+        let Arrived {
+            body,
+            descriptors,
+            from,
+        } = match self.next()? {
+            Incoming::Message(arrived) => arrived,
             Incoming::Nothing => return Ok(Arrival::Nothing),
             Incoming::Closed => return Ok(Arrival::Closed),
         };
