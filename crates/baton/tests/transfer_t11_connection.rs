@@ -591,3 +591,81 @@ fn what_was_sent_before_an_end_is_received_though_the_sender_did_not_read_all() 
     common::converse(&client, &context_from(&site, &there));
     assert!(matches!(there.receive(&site.env).unwrap(), Arrival::Closed));
 }
+
+#[test]
+fn parts_that_are_not_full_or_have_descriptors_are_refused() {
+    let site = Site::in_memory();
+    let (here, there) = Channel::pair().unwrap();
+    there.set_nonblocking(true).unwrap();
+    for length in [14, 15, 32 * 1024 - 1] {
+        send(&here, &part(0)[..length], SendFlags::empty()).unwrap();
+        let error = there.receive(&site.env).unwrap_err();
+        assert!(matches!(carry(&error), CarryError::Packet), "{length}");
+    }
+}
+
+#[test]
+fn packets_without_end_end_the_call() {
+    let (here, there) = Channel::pair().unwrap();
+    there.set_nonblocking(true).unwrap();
+    let flood =
+        std::thread::spawn(move || while send(&here, &part(0), SendFlags::empty()).is_ok() {});
+    let error = in_time(move || {
+        let env = Site::in_memory().env;
+        loop {
+            match there.receive(&env) {
+                Ok(Arrival::Nothing) => {}
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => return error,
+            }
+        }
+    });
+    assert!(matches!(carry(&error), CarryError::Flooded), "{error}");
+    flood.join().unwrap();
+}
+
+#[test]
+fn a_message_that_grows_without_end_is_refused() {
+    let (here, there) = Channel::pair().unwrap();
+    let flood = std::thread::spawn(move || {
+        (0..)
+            .take_while(|index| send(&here, &part(*index), SendFlags::empty()).is_ok())
+            .count()
+    });
+    let error = in_time(move || there.receive(&Site::in_memory().env).unwrap_err());
+    assert!(matches!(carry(&error), CarryError::TooLong), "{error}");
+    let sent = flood.join().unwrap();
+    assert!((512..600).contains(&sent), "{sent}");
+}
+
+#[test]
+fn a_stranger_is_believed_no_more_than_one_packet() {
+    if geteuid().as_raw() != 0 {
+        eprintln!("another user can be tried by root alone");
+        return;
+    }
+    const NOBODY: u32 = 65_534;
+    let site = Site::in_memory();
+    let directory = common::store_directory();
+    let stranger = Worker::start_as(directory.path(), Some(NOBODY));
+    let (channel, other) = named_pair();
+    channel.set_nonblocking(true).unwrap();
+    let says = |packet: &[u8]| {
+        let command = [b"R", packet].concat();
+        stranger
+            .channel
+            .send_note(&command, &[other.as_fd()])
+            .unwrap();
+        stranger.answer().unwrap().unwrap();
+        channel.receive(&site.env)
+    };
+    let error = says(&part(0)).unwrap_err();
+    assert!(
+        matches!(carry(&error), CarryError::Stranger(NOBODY)),
+        "{error}"
+    );
+    match says(&note(b"hello")).unwrap() {
+        Arrival::Note(note) => assert_eq!(note.bytes, b"hello"),
+        other => panic!("{other:?}"),
+    }
+}

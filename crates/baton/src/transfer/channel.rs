@@ -26,6 +26,8 @@ pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// How long a message that was begun, or a proof, may take to go on.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many packets one call reads at most: more than two of the longest messages have.
+const MOST_PACKETS: usize = 2 * (MAX_MESSAGE / BODY) + 64;
 
 /// One end of a socket over which contexts are handed over: `SOCK_SEQPACKET` of `AF_UNIX`.
 ///
@@ -221,7 +223,7 @@ impl Channel {
         patience: Patience,
         mut found: impl FnMut(&mut Inbox) -> Option<Result<T, CarryError>>,
     ) -> Result<T, CarryError> {
-        loop {
+        for _ in 0..MOST_PACKETS {
             let mut inbox = lock(&self.inbox);
             loop {
                 if let Some(found) = found(&mut inbox) {
@@ -238,9 +240,10 @@ impl Channel {
                 Read::Unreadable(error) => Err(error),
                 Read::Closed => return Err(CarryError::Closed),
             };
-            lock(&self.inbox).put(read);
+            lock(&self.inbox).put(read, &|from| self.check_sender(from));
             self.prove();
         }
+        Err(CarryError::Flooded)
     }
 
     fn wait_for_turn<'a>(

@@ -44,6 +44,9 @@ pub enum CarryError {
     /// A context came from a user whom this process does not believe.
     #[error("user {0} sent a context, and this process believes its own user and root alone")]
     Stranger(u32),
+    /// Packets came without end and made up no message.
+    #[error("packets came without end and made up no message")]
+    Flooded,
     /// While the receiver was asked who it is, more messages came from there than are kept.
     #[error("messages from the other end are waiting to be received first")]
     Crowded,
@@ -55,7 +58,9 @@ pub enum CarryError {
 impl From<CarryError> for Error {
     fn from(error: CarryError) -> Self {
         let major = match &error {
-            CarryError::Packet | CarryError::Message(_) => Major::DefectiveToken,
+            CarryError::Packet | CarryError::Message(_) | CarryError::Flooded => {
+                Major::DefectiveToken
+            }
             CarryError::NotProved | CarryError::Stranger(_) => Major::Unauthorized,
             CarryError::WouldBlock
             | CarryError::Closed

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::channel::MAX_MESSAGE;
 use super::error::CarryError;
-use super::packet::{CHALLENGE, Kind, Packet, Peer};
+use super::packet::{BODY, CHALLENGE, Kind, Packet, Peer};
 
 /// How many messages are kept for a receiver while a sender waits for a proof; as bytes, [`MAX_MESSAGE`].
 const MOST_KEPT: usize = 8;
@@ -55,10 +55,14 @@ impl fmt::Debug for Inbox {
 }
 
 impl Inbox {
-    /// Takes what was read.
-    pub(super) fn put(&mut self, read: Result<Packet, CarryError>) {
+    /// Takes what was read. `believed` tells whether a sender may begin a message of several packets.
+    pub(super) fn put(
+        &mut self,
+        read: Result<Packet, CarryError>,
+        believed: &dyn Fn(Option<Peer>) -> Result<(), CarryError>,
+    ) {
         let outcome = read.and_then(|packet| match packet.head.kind {
-            Kind::Part | Kind::Last => self.begun.add(packet),
+            Kind::Part | Kind::Last => self.begun.add(packet, believed),
             Kind::Challenge => {
                 self.owed = Some(challenge(&packet)?);
                 Ok(None)
@@ -78,7 +82,10 @@ impl Inbox {
                 self.kept.push_back(Ok(arrived));
             }
             Err(error) => {
-                self.begun = Begun::default();
+                // Of a stranger's message nothing was begun.
+                if !matches!(error, CarryError::Stranger(_) | CarryError::NotProved) {
+                    self.begun = Begun::default();
+                }
                 self.kept.push_back(Err(error));
             }
         }
@@ -110,9 +117,20 @@ impl Inbox {
 
 impl Begun {
     /// Adds a packet; gives the message whose last one it is.
-    fn add(&mut self, packet: Packet) -> Result<Option<Arrived>, CarryError> {
+    fn add(
+        &mut self,
+        packet: Packet,
+        believed: &dyn Fn(Option<Peer>) -> Result<(), CarryError>,
+    ) -> Result<Option<Arrived>, CarryError> {
         let last = packet.head.kind == Kind::Last;
+        if !last && (packet.bytes.len() != BODY || !packet.descriptors.is_empty()) {
+            return Err(CarryError::Packet);
+        }
         if packet.head.index == 0 {
+            // What a stranger says in one packet is looked at; for more than that nothing is kept.
+            if !last {
+                believed(packet.peer)?;
+            }
             // A message may begin anew where an earlier one was not finished, as after a sender that died.
             *self = Self {
                 message: packet.head.message,
