@@ -639,6 +639,21 @@ fn a_message_that_grows_without_end_is_refused() {
 }
 
 #[test]
+fn on_a_named_socket_a_note_tells_who_sent_it() {
+    let site = Site::in_memory();
+    let from = |channel: &Channel| match channel.receive(&site.env).unwrap() {
+        Arrival::Note(note) => note.from,
+        other => panic!("{other:?}"),
+    };
+    let (here, there) = Channel::pair().unwrap();
+    here.send_note(b"", &[]).unwrap();
+    assert_eq!(from(&there), None);
+    let (here, there) = named_ends();
+    here.send_note(b"", &[]).unwrap();
+    assert_eq!(from(&there), Some(geteuid().as_raw()));
+}
+
+#[test]
 fn a_stranger_is_believed_no_more_than_one_packet() {
     if geteuid().as_raw() != 0 {
         eprintln!("another user can be tried by root alone");
@@ -665,7 +680,7 @@ fn a_stranger_is_believed_no_more_than_one_packet() {
         "{error}"
     );
     match says(&note(b"hello")).unwrap() {
-        Arrival::Note(note) => assert_eq!(note.bytes, b"hello"),
+        Arrival::Note(note) => assert_eq!(note.from, Some(NOBODY)),
         other => panic!("{other:?}"),
     }
 }

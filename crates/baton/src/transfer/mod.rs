@@ -89,6 +89,9 @@ pub struct Note {
     pub bytes: Vec<u8>,
     /// The descriptors.
     pub descriptors: Vec<OwnedFd>,
+    /// The effective user whose process sent it, as the kernel says; known on a [named](Channel::named) socket. Anybody may
+    /// send a note: whoever acts on one looks here first.
+    pub from: Option<u32>,
 }
 
 /// What [`Channel::receive`] found.
@@ -173,6 +176,7 @@ impl Channel {
             None => Ok(Arrival::Note(Note {
                 bytes: extra,
                 descriptors,
+                from: from.map(|peer| peer.user),
             })),
             Some((token, deposit)) => {
                 self.check_sender(from)?;
