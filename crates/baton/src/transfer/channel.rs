@@ -161,7 +161,8 @@ impl Channel {
         }
         // Tells two messages apart, no more: not a secret.
         let mut message = [0; 8];
-        message.copy_from_slice(&fresh_number().to_be_bytes());
+        // From the kernel each time: what `fork` copies would give two senders the same.
+        getrandom::fill(&mut message).map_err(CarryError::Random)?;
         let chunks = body.chunks(BODY);
         let last = chunks.len().saturating_sub(1);
         for (index, chunk) in chunks.enumerate() {
@@ -385,9 +386,4 @@ fn left_until(deadline: Instant) -> Result<Duration, CarryError> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn fresh_number() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    RandomState::new().build_hasher().finish()
 }

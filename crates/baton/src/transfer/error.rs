@@ -50,6 +50,9 @@ pub enum CarryError {
     /// While the receiver was asked who it is, more messages came from there than are kept.
     #[error("messages from the other end are waiting to be received first")]
     Crowded,
+    /// The kernel gave no random number.
+    #[error("no randomness from the kernel: {0}")]
+    Random(getrandom::Error),
     /// The system's own error.
     #[error("the channel's socket failed")]
     System(#[source] io::Error),
@@ -71,6 +74,7 @@ impl From<CarryError> for Error {
             | CarryError::DescriptorsLost
             | CarryError::Unexpected
             | CarryError::Crowded
+            | CarryError::Random(_)
             | CarryError::System(_) => Major::Failure,
         };
         Self::new(major, error)
