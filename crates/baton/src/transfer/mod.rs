@@ -217,7 +217,9 @@ impl Channel {
             now: env.now(),
             mechanisms: &env.mechanisms(),
         }
-        .receive(token, deposit)?;
+        .receive(token, deposit)
+        // The one-time key was looked at; an import does this itself.
+        .inspect_err(|_| crate::stack::wipe())?;
         Context::import_from(env, &store, carrier, token)
     }
 }
