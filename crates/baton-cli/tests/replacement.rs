@@ -192,14 +192,7 @@ fn a_worker_that_is_stopped_holds_up_nobody_else() {
     // Every second client goes to the other one.
     let mut clients: Vec<_> = (0..40).map(|_| setting.connect(&door)).collect();
     let other = door.workers(1)[1];
-    let served = format!("(process {other})");
-    assert!(
-        door.lines()
-            .iter()
-            .filter(|line| line.contains(&served))
-            .count()
-            >= 20
-    );
+    door.wait_for_count(&format!("is with worker 1.1 (process {other})"), 20);
     kill_process(victim, Signal::CONT).unwrap();
     for client in &mut clients {
         client.echo(b"served");
