@@ -1,13 +1,16 @@
 //! What a program decides about its GSS-API, as one explicit value.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use gss_transfer::policy::Policy;
 use krb5::formats::settings::Settings;
+use once::{Limits, ReplayAfterReset};
 
-use crate::Error;
 use crate::host::user::has_foreign_rights;
+use crate::{Error, Major};
 
 /// What an [`Environment`](crate::Environment) is made of.
 ///
@@ -45,6 +48,8 @@ pub struct Config {
     pub clock_skew: Option<Duration>,
     /// Where replays are noticed and deposits of exported contexts lie.
     pub store: Store,
+    /// How large that store is, how far it is trusted, whether it may lie on a disk.
+    pub store_options: StoreOptions,
     /// Whether replays of handshakes are noticed at all.
     pub replay: Replay,
     /// Transfer of contexts.
@@ -59,19 +64,33 @@ impl Config {
     /// ignored.
     pub fn from_env() -> Result<Self, Error> {
         let believed = !has_foreign_rights();
-        let variable = |name: &str| {
-            let value = believed.then(|| std::env::var(name).ok()).flatten();
-            value.filter(|value| !value.is_empty())
+        Self::from_variables(|name| believed.then(|| std::env::var_os(name)).flatten())
+    }
+
+    fn from_variables(variable: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, Error> {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let text = |name| {
+            let value = set(name).map(OsString::into_string).transpose();
+            value.map_err(|value| Error::new(Major::Failure, NotText { name, value }))
         };
-        let files = variable("KRB5_CONFIG").unwrap_or_else(|| "/etc/krb5.conf".to_owned());
+        let files = set("KRB5_CONFIG").unwrap_or_else(|| "/etc/krb5.conf".into());
+        let files = files.as_bytes().split(|byte| *byte == b':');
         Ok(Self {
-            krb5_conf: files.split(':').map(PathBuf::from).collect(),
-            keytab: variable("KRB5_KTNAME"),
-            client_keytab: variable("KRB5_CLIENT_KTNAME"),
-            ccache: variable("KRB5CCNAME"),
+            krb5_conf: files.map(|file| OsStr::from_bytes(file).into()).collect(),
+            keytab: text("KRB5_KTNAME")?,
+            client_keytab: text("KRB5_CLIENT_KTNAME")?,
+            ccache: text("KRB5CCNAME")?,
             ..Self::default()
         })
     }
+}
+
+/// A variable of the environment that cannot be followed, and is not passed over either.
+#[derive(Debug, thiserror::Error)]
+#[error("the variable {name} is not UTF-8: {value:?}")]
+struct NotText {
+    name: &'static str,
+    value: OsString,
 }
 
 /// Which once-store.
@@ -92,6 +111,37 @@ pub enum Store {
 impl Default for Store {
     fn default() -> Self {
         Self::File { directory: None }
+    }
+}
+
+/// How large the once-store is, how far it is trusted, and whether it may lie on a disk.
+///
+/// All processes that share a file take its sizes from whoever made it: to change them, stop its users and remove it. The rest
+/// is each process's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Places for the marks of handshakes, in each of four spans of time; rounded up to a power of two.
+    pub marks: usize,
+    /// How many tables of marks there may be; each is twice as large as the one before, and made when that is full.
+    pub mark_segments: usize,
+    /// Places for deposits, one a context that was exported and not yet imported; rounded up to a power of two.
+    pub deposits: usize,
+    /// Whether a handshake that began before the store was made, after a boot, is accepted.
+    pub replay_after_reset: ReplayAfterReset,
+    /// Allows deposits outside tmpfs, where erased one-time keys may stay on a disk.
+    pub deposits_on_disk: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            marks: limits.marks,
+            mark_segments: limits.mark_segments,
+            deposits: limits.deposits,
+            replay_after_reset: limits.replay_after_reset,
+            deposits_on_disk: false,
+        }
     }
 }
 
@@ -124,5 +174,52 @@ impl Default for Transfer {
             policy: Policy::same_user(),
             lifetime: Duration::from_secs(300),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn of(variables: &[(&str, &[u8])]) -> Result<Config, Error> {
+        Config::from_variables(|name| {
+            let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
+            Some(OsString::from_vec(value.to_vec()))
+        })
+    }
+
+    #[test]
+    fn variables_are_what_mits_manual_says() {
+        let config = of(&[]).unwrap();
+        assert_eq!(config.krb5_conf, [PathBuf::from("/etc/krb5.conf")]);
+        assert_eq!(
+            (config.keytab, config.client_keytab, config.ccache),
+            (None, None, None)
+        );
+        let config = of(&[
+            ("KRB5_CONFIG", b"/a:/b"),
+            ("KRB5_KTNAME", b"/k"),
+            ("KRB5_CLIENT_KTNAME", b"/c"),
+            ("KRB5CCNAME", b""),
+        ])
+        .unwrap();
+        assert_eq!(config.krb5_conf, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(config.keytab.as_deref(), Some("/k"));
+        assert_eq!(config.client_keytab.as_deref(), Some("/c"));
+        assert_eq!(config.ccache, None);
+    }
+
+    #[test]
+    fn what_is_not_text_is_not_passed_over() {
+        for name in ["KRB5_KTNAME", "KRB5_CLIENT_KTNAME", "KRB5CCNAME"] {
+            let error = of(&[(name, b"/x\xff")]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("/x\\xFF"), "{error}");
+        }
+        // Whoever reads it says that it cannot.
+        let config = of(&[("KRB5_CONFIG", b"/a:/x\xff")]).unwrap();
+        let error = crate::Environment::new(config).unwrap_err().to_string();
+        assert!(error.contains("/x\\xFF"), "{error}");
     }
 }

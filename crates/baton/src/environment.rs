@@ -12,7 +12,7 @@ use once::{FileOptions, Limits, OnceStore, StoreError};
 use wire::random::Random;
 use wire::time::{Clock, Timestamp};
 
-use crate::config::{Config, Replay, Store};
+use crate::config::{Config, Replay, Store, StoreOptions};
 use crate::counts::{Counters, TransferCounts};
 use crate::{Error, Name, names, world};
 
@@ -149,9 +149,19 @@ impl Environment {
 
     fn open_store(&self) -> Result<OnceStore, StoreError> {
         let clock = Arc::clone(&self.0.clock);
+        let StoreOptions {
+            marks,
+            mark_segments,
+            deposits,
+            replay_after_reset,
+            deposits_on_disk,
+        } = self.config().store_options;
         let limits = Limits {
             clock_skew: self.clock_skew().max(Limits::default().clock_skew),
-            ..Limits::default()
+            marks,
+            mark_segments,
+            deposits,
+            replay_after_reset,
         };
         match &self.config().store {
             Store::Memory => Ok(OnceStore::memory_with(&limits, clock)),
@@ -159,7 +169,7 @@ impl Environment {
                 let options = FileOptions {
                     directory: directory.clone(),
                     limits,
-                    ..FileOptions::default()
+                    deposits_on_disk,
                 };
                 OnceStore::file(&options, clock).map_err(|error| Arc::new(error).into())
             }

@@ -22,7 +22,7 @@ pub mod tickets;
 pub mod transfer;
 mod world;
 
-pub use config::{Config, Replay, Store, Transfer};
+pub use config::{Config, Replay, Store, StoreOptions, Transfer};
 pub use context::{Context, ExportOptions, Message, Token};
 pub use counts::TransferCounts;
 pub use credential::{Credential, CredentialError};
@@ -37,6 +37,7 @@ pub use gss_core::sequence::Order;
 pub use gss_transfer::policy::Policy;
 pub use handshake::{Acceptor, Handshake, Initiator, Step};
 pub use names::NameError;
+pub use once::ReplayAfterReset;
 
 /// The types of Kerberos underneath: principals, keys, keytabs, credential caches, settings.
 pub mod kerberos {

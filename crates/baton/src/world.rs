@@ -37,11 +37,20 @@ impl Random for SystemRandom {
 
 /// What the files at `paths` say.
 pub(crate) fn settings(paths: &[PathBuf]) -> Result<Settings, Error> {
-    let names = paths.iter().filter_map(|path| path.to_str());
+    let names = paths.iter().map(|path| {
+        let name = path.to_str();
+        name.ok_or_else(|| Error::new(Major::Failure, NotText(path.clone())))
+    });
+    let names = names.collect::<Result<Vec<&str>, Error>>()?;
     let profile = Profile::load(names, &Files);
     let settings = profile.and_then(|profile| Settings::read(&profile));
     settings.map_err(|error| Error::new(Major::Failure, error))
 }
+
+/// The name of a file that cannot be read, and is not passed over either.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}: the name of a configuration file must be UTF-8")]
+struct NotText(PathBuf);
 
 struct Files;
 

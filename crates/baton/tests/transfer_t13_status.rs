@@ -4,7 +4,9 @@ mod common;
 
 use std::time::Duration;
 
-use baton::{Config, Context, Error, ExportOptions, Major, Policy, Store, Token, Transfer};
+use baton::{
+    Config, Context, Error, ExportOptions, Major, Policy, Store, StoreOptions, Token, Transfer,
+};
 use common::{Begun, Site};
 
 /// A status and the number of its rule.
@@ -114,4 +116,22 @@ fn anything_else_is_a_failure_that_says_what_to_do() {
         .unwrap();
     let error = Context::import(&site.env, &token).unwrap_err();
     is(&error, Major::Failure, 6, "/proc/baton");
+    assert!(error.to_string().contains("configure another directory"));
+}
+
+#[test]
+fn a_full_store_says_what_to_do() {
+    let site = Site::new(Config {
+        store: Store::Memory,
+        store_options: StoreOptions {
+            deposits: 1,
+            ..StoreOptions::default()
+        },
+        ..Config::default()
+    });
+    let (_, error) = std::iter::repeat_with(|| site.contexts().1)
+        .take(17)
+        .find_map(|context| context.export(&ExportOptions::default()).err())
+        .expect("no table has fewer than 16 places, and this one not more");
+    is(&error, Major::Failure, 6, "configure a larger store");
 }

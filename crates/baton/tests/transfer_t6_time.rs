@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use baton::transfer::{Channel, Sending, receive_over, send_over};
-use baton::{Config, Context, ExportOptions, Major, Store, Transfer};
+use baton::{Config, Context, ExportOptions, Major, Store, StoreOptions, Transfer};
 use common::Site;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -97,18 +97,22 @@ fn an_expired_context_is_not_exported_and_goes_on_protecting_messages() {
 #[test]
 fn expired_deposits_make_room() {
     let directory = common::store_directory();
-    let site = Site::in_directory(directory.path());
-    let (_, mut server) = site.contexts();
-    // More deposits in turn than the store has places, each left to expire.
-    for round in 0..6 {
-        for _ in 0..20 {
-            let token = server.export(&ExportOptions::default()).unwrap();
-            drop(token);
-            server = site.contexts().1;
-        }
+    let config = common::in_directory(directory.path());
+    let site = Site::new(Config {
+        store_options: StoreOptions {
+            deposits: 16,
+            ..StoreOptions::default()
+        },
+        ..config
+    });
+    let export = || site.contexts().1.export(&ExportOptions::default());
+    for _ in 0..3 {
+        let tokens: Vec<_> = (0..16).map(|_| export().expect("room for 16")).collect();
+        let (_, error) = export().expect_err("and no more");
+        assert_eq!(error.major(), Major::Failure, "{error}");
         site.clock.pass(6 * MINUTE);
-        assert!(server.lifetime().is_some(), "round {round}");
+        assert!(Context::import(&site.env, &tokens[0]).is_err());
     }
-    let token = server.export(&ExportOptions::default()).unwrap();
+    let token = export().unwrap();
     assert!(Context::import(&site.env, &token).is_ok());
 }
