@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::BufRead;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use baton::Token;
@@ -104,6 +104,7 @@ pub fn open_state(directory: &Path, token: &Token) -> Vec<u8> {
         carrier: gss_transfer::Carrier::Store,
         identify: &|_| Identity {
             user: rustix::process::geteuid().as_raw(),
+            user_namespace: Some(fs::metadata("/proc/self/ns/user").unwrap().ino()),
             ..Identity::default()
         },
         now: super::now(),
