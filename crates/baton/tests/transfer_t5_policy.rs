@@ -2,6 +2,11 @@
 
 mod common;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
 use baton::transfer::{Channel, Sending, receive_over, send_over};
 use baton::{Config, Context, ExportOptions, Major, Policy, Store, Token, Transfer};
 use common::Site;
@@ -15,6 +20,10 @@ fn worker() {
 
 fn user() -> u32 {
     geteuid().as_raw()
+}
+
+fn bounded(policy: &Policy) -> bool {
+    policy.within_session || policy.within_process_group || policy.within_unit
 }
 
 /// The context comes back through `token`: nothing was burned.
@@ -44,12 +53,14 @@ fn within_the_process_users_and_groups_are_looked_at() {
         let options = ExportOptions::default().policy(policy.clone());
         let token = match server.export(&options) {
             Ok(token) => token,
-            // A session or group whose leader has ended cannot be named for certain.
-            Err((context, error)) => {
+            // A session or group whose leader has ended cannot be named for certain, nor the unit of a process that is in none.
+            Err((context, error)) if bounded(&policy) => {
                 assert_eq!(error.major(), Major::Failure, "{policy:?}: {error}");
+                assert!(error.to_string().contains("could not be found out"));
                 server = context;
                 continue;
             }
+            Err((_, error)) => panic!("{policy:?}: {error}"),
         };
         match Context::import(&site.env, &token) {
             Ok(context) => {
@@ -88,6 +99,66 @@ fn another_session_and_another_process_group_are_refused() {
         exporter.import(&token).expect("nothing was burned");
         exporter.converse(&client);
     }
+}
+
+/// A control group below this process's own, where the kernel lets us make one: what a service manager does for a unit.
+struct Unit(PathBuf);
+
+impl Unit {
+    fn make(name: &str) -> Option<Self> {
+        let table = fs::read_to_string("/proc/self/cgroup").unwrap();
+        let path = |start: &str| table.lines().find_map(|line| line.split_once(start));
+        let (mounted, path) = match path(":name=systemd:") {
+            Some((_, path)) => ("/sys/fs/cgroup/systemd", path),
+            None => ("/sys/fs/cgroup", path("0::")?.1),
+        };
+        let name = format!("baton-test-{}-{name}", std::process::id());
+        let place = Path::new(mounted)
+            .join(path.trim_start_matches('/'))
+            .join(name);
+        fs::create_dir(&place).ok()?;
+        place.join("cgroup.procs").exists().then_some(Self(place))
+    }
+
+    fn add(&self, worker: &Worker) {
+        fs::write(self.0.join("cgroup.procs"), worker.pid().to_string()).unwrap();
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        // The kernel may still be burying the processes in it.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn another_unit_is_refused() {
+    let (Some(web), Some(mail)) = (Unit::make("web"), Unit::make("mail")) else {
+        eprintln!("no control groups can be made here");
+        return;
+    };
+    let directory = common::store_directory();
+    let site = Site::in_directory(directory.path());
+    let (client, server) = site.contexts();
+    let [exporter, sibling, other] = [&web, &web, &mail].map(|unit| {
+        let worker = Worker::start(directory.path());
+        unit.add(&worker);
+        worker
+    });
+    let token = server.export(&ExportOptions::default()).unwrap();
+    exporter.import(&token).unwrap();
+    let token = Token::from(exporter.call(b'e', b"u").unwrap());
+    assert_eq!(other.import(&token), Err("Unauthorized".into()));
+    let refused = Context::import(&site.env, &token).unwrap_err();
+    assert_eq!(refused.major(), Major::Unauthorized);
+    sibling.import(&token).expect("of the same unit");
+    sibling.converse(&client);
 }
 
 #[test]
