@@ -249,6 +249,35 @@ fn a_stalled_filler_breaks_nothing() {
     });
 }
 
+/// The same, and the other deposit is shorter than what the stalled filler leaves, while a third looks for both until the
+/// second is taken. What lies behind the words of the shorter one means nothing; those that are it are seen whole or not at all.
+#[test]
+fn a_reader_beside_a_stalled_filler_sees_no_half_of_a_shorter_deposit() {
+    check(3, || {
+        let table = Table::new();
+        let stalled = Arc::clone(&table);
+        let first = thread::spawn(move || stalled.fill([50, 11, 12]));
+        let looking = Arc::clone(&table);
+        let reader = thread::spawn(move || {
+            if let Some(words) = looking.peek(11) {
+                assert_eq!(words, [50, 11, 12]);
+            }
+            if let Some([expiry, tag, _]) = looking.peek(21) {
+                assert_eq!([expiry, tag], [60, 21]);
+            }
+        });
+        table.sweep(FILLER_SECONDS + 1, 0);
+        let second = matches!(table.slots().fill(0, &[60, 21], 0), Fill::Done(_));
+        assert_eq!(table.take(21), second);
+        let first = first.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!(table.peek(21), None);
+        assert_eq!(table.peek(11), first.then_some([50, 11, 12]));
+        assert_eq!(table.take(11), first);
+        assert!(table.is_clean());
+    });
+}
+
 /// Two wipe the same slot, and it is filled anew as soon as one of them is done: the other must not touch the new deposit.
 #[test]
 fn a_late_wiper_does_not_touch_the_next_deposit() {
