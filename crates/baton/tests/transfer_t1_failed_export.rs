@@ -2,13 +2,14 @@
 
 mod common;
 
+use std::fs;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use baton::transfer::{Channel, Sending, receive_over, send_over};
-use baton::{Config, Context, ExportOptions, Major, Policy, Store, Transfer};
+use baton::{Config, Context, ExportOptions, Major, Policy, Store, StoreOptions, Transfer};
 use common::Site;
 use once::{FileOptions, OnceStore, StoreError, Tag};
-use wire::time::Timestamp;
 
 /// The export fails with `major`, and the context goes on.
 fn refused(client: &Context, server: Context, options: &ExportOptions, major: Major) -> Context {
@@ -170,18 +171,50 @@ fn a_store_that_is_removed_in_use() {
     refused(&client, server, &ExportOptions::default(), Major::Failure);
 }
 
+/// The words of the store's deposits beside states and header: zero where there are none.
+fn deposited(map: &fs::File) -> bool {
+    const HEADER: u64 = 4096;
+    const STATES: u64 = 8 * 16;
+    let len = map.metadata().unwrap().len() - HEADER - STATES;
+    let mut words = vec![0; len as usize];
+    map.read_exact_at(&mut words, HEADER + STATES).unwrap();
+    words.iter().any(|byte| *byte != 0)
+}
+
 #[test]
 fn nothing_is_left_of_a_failed_export() {
-    let site = Site::in_memory();
-    let (_, server) = site.contexts();
-    let none = ExportOptions::default().lifetime(Duration::ZERO);
-    let (server, _) = server.export(&none).unwrap_err();
-    let before = site.env.counts();
-    assert_eq!((before.exported, before.export_failed), (0, 1));
+    let place = common::store_directory();
+    let site = Site::new(Config {
+        store_options: StoreOptions {
+            deposits: 16,
+            ..StoreOptions::default()
+        },
+        ..common::in_directory(place.path())
+    });
+    let (client, mut server) = site.contexts();
+    let map = fs::File::open(place.path().join("deposits")).unwrap();
+    let usual = ExportOptions::default;
+    for options in [
+        usual().lifetime(Duration::ZERO),
+        usual().policy(Policy::users(vec![1; 100])),
+    ] {
+        server = refused(&client, server, &options, Major::Failure);
+        assert!(!deposited(&map));
+    }
+    let counts = site.env.counts();
+    assert_eq!((counts.exported, counts.export_failed), (0, 2));
+
+    let token = server.export(&usual()).unwrap();
+    assert!(deposited(&map), "this test would see it");
+    let server = Context::import(&site.env, &token).unwrap();
+    assert!(!deposited(&map));
+    // The last step fails: the deposit is made, and then it turns out that nobody would find it.
+    fs::remove_file(place.path().join("deposits")).unwrap();
+    let server = refused(&client, server, &usual(), Major::Failure);
+    assert!(!deposited(&map));
     assert!(
         server
             .lifetime()
             .is_some_and(|left| left > Duration::from_secs(3500))
     );
-    assert!(server.facts().expires > Timestamp::default());
 }
