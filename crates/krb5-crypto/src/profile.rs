@@ -59,7 +59,7 @@ where
     fn derive(&self, key: &[u8], wanted: &mut [Wanted<'_>]) {
         let cipher: E = expand(key);
         for (constant, out) in wanted {
-            let mut block = Array::from(n_fold::<BLOCK>(constant));
+            let mut block = Array::from(n_fold(constant));
             for piece in out.chunks_mut(BLOCK) {
                 cipher.encrypt_block(&mut block);
                 piece.copy_from_slice(&block[..piece.len()]);
