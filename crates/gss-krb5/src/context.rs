@@ -25,7 +25,7 @@ use crate::token::HEADER;
 /// asking for its lifetime and exporting it is another matter.
 pub struct Context {
     facts: Facts,
-    keys: Keys,
+    keys: Arc<Keys>,
     authorization_data: Vec<u8>,
     sender: Mutex<Sender>,
     receiver: Mutex<Receiver>,
@@ -47,10 +47,11 @@ impl Established {
         } else {
             Role::Acceptor
         };
-        let (sender, receiver) = self.keys.split(us, self.next, self.window, random);
+        let keys = Arc::new(self.keys);
+        let (sender, receiver) = keys.split(us, self.next, self.window, random);
         Context {
             facts: self.facts,
-            keys: self.keys,
+            keys,
             authorization_data: self.authorization_data,
             sender: Mutex::new(sender),
             receiver: Mutex::new(receiver),

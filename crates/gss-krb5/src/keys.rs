@@ -1,5 +1,7 @@
-//! Which key protects what (RFC 4121 §2): chosen here once, derived once, and split into two directions.
+//! Which key protects what (RFC 4121 §2): chosen here once, split into two directions, and derived once, when it is first
+//! needed. A context that is handed on unused derives nothing.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use gss_core::sequence::SequenceWindow;
@@ -51,44 +53,46 @@ pub(crate) struct Keys {
 impl Keys {
     /// The two halves of a context, of which we are `us`.
     pub(crate) fn split(
-        &self,
+        self: &Arc<Self>,
         us: Role,
         next: u64,
         window: SequenceWindow,
         random: Arc<dyn Random>,
     ) -> (Sender, Receiver) {
-        let (key, subkey) = match &self.acceptor_subkey {
-            Some(key) => (key, TokenFlags::ACCEPTOR_SUBKEY),
-            None => (&self.initiators, 0),
-        };
+        let toward = |whose, from| Direction::new(Arc::clone(self), whose, from);
+        let asserted = (self.acceptor_subkey.as_ref()).map(|_| Whose::Acceptors);
         let sent_by = match us {
             Role::Acceptor => TokenFlags::SENT_BY_ACCEPTOR,
             Role::Initiator => 0,
         };
+        let subkey = asserted.map_or(0, |_| TokenFlags::ACCEPTOR_SUBKEY);
         let sender = Sender {
-            direction: Direction::derive(key, us),
+            direction: toward(asserted.unwrap_or(Whose::Initiators), us),
             flags: TokenFlags(sent_by | subkey),
             next,
             random,
         };
         let them = us.other();
         let receiver = Receiver {
-            plain: Direction::derive(&self.initiators, them),
-            acceptor_subkey: (self.acceptor_subkey.as_ref())
-                .map(|key| Direction::derive(key, them)),
+            plain: toward(Whose::Initiators, them),
+            acceptor_subkey: asserted.map(|whose| toward(whose, them)),
             peer: them,
             window,
         };
         (sender, receiver)
     }
 
+    /// The initiator's where the acceptor asserted none.
+    fn of(&self, whose: Whose) -> &Key {
+        match (whose, &self.acceptor_subkey) {
+            (Whose::Acceptors, Some(subkey)) => subkey,
+            _ => &self.initiators,
+        }
+    }
+
     /// The length of a checksum on messages that we send.
     pub(crate) fn overhead(&self) -> Overhead {
-        let enctype = self
-            .acceptor_subkey
-            .as_ref()
-            .unwrap_or(&self.initiators)
-            .enctype();
+        let enctype = self.of(Whose::Acceptors).enctype();
         Overhead {
             checksum: enctype.checksum_length(),
             encryption: enctype.overhead(),
@@ -102,27 +106,57 @@ pub(crate) struct Overhead {
     pub(crate) encryption: usize,
 }
 
-/// The keys of one direction under one protocol key, schedules expanded.
+/// Whose subkey it is: which of the two protocol keys.
+#[derive(Clone, Copy)]
+enum Whose {
+    Initiators,
+    Acceptors,
+}
+
+/// The keys of one direction under one protocol key, each with its schedule once it was needed.
 pub(crate) struct Direction {
-    /// Wrap tokens with confidentiality.
-    pub(crate) seal: CipherKey,
-    /// Wrap tokens without: their usage is that of sealing all the same (RFC 4121 §2).
-    pub(crate) wrap_mac: MacKey,
-    /// MIC tokens.
-    pub(crate) mic: MacKey,
+    keys: Arc<Keys>,
+    whose: Whose,
+    from: Role,
+    seal: OnceCell<CipherKey>,
+    wrap_mac: OnceCell<MacKey>,
+    mic: OnceCell<MacKey>,
     /// The confounder's length and the tag's.
     pub(crate) confounder: usize,
     pub(crate) checksum: usize,
 }
 
 impl Direction {
-    fn derive(key: &Key, from: Role) -> Self {
+    fn new(keys: Arc<Keys>, whose: Whose, from: Role) -> Self {
+        let enctype = keys.of(whose).enctype();
         Self {
-            seal: key.cipher(from.seal()),
-            wrap_mac: key.mac(from.seal()),
-            mic: key.mac(from.sign()),
-            confounder: key.enctype().confounder_length(),
-            checksum: key.enctype().checksum_length(),
+            keys,
+            whose,
+            from,
+            seal: OnceCell::new(),
+            wrap_mac: OnceCell::new(),
+            mic: OnceCell::new(),
+            confounder: enctype.confounder_length(),
+            checksum: enctype.checksum_length(),
         }
+    }
+
+    /// For Wrap tokens with confidentiality.
+    pub(crate) fn seal(&self) -> &CipherKey {
+        (self.seal).get_or_init(|| self.key().cipher(self.from.seal()))
+    }
+
+    /// For Wrap tokens without: their usage is that of sealing all the same (RFC 4121 §2).
+    pub(crate) fn wrap_mac(&self) -> &MacKey {
+        (self.wrap_mac).get_or_init(|| self.key().mac(self.from.seal()))
+    }
+
+    /// For MIC tokens.
+    pub(crate) fn mic(&self) -> &MacKey {
+        (self.mic).get_or_init(|| self.key().mac(self.from.sign()))
+    }
+
+    fn key(&self) -> &Key {
+        self.keys.of(self.whose)
     }
 }

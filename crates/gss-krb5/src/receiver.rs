@@ -47,7 +47,7 @@ impl Receiver {
         let (header, checksum) = MicHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
         direction
-            .mic
+            .mic()
             .verify(&[message, &header.to_bytes()], checksum)
             .map_err(|_| PeerMisbehaved::Integrity)?;
         Ok(self.window.note(header.seq))
@@ -76,7 +76,8 @@ fn put_unrotated(body: &[u8], rrc: u16, out: &mut Vec<u8>) {
 
 /// Decrypts `body`, moves the message to its front and gives the message's length.
 fn open(direction: &Direction, header: WrapHeader, body: &mut [u8]) -> Result<usize, Error> {
-    let plaintext = (direction.seal.open_in_place(body)).map_err(|_| PeerMisbehaved::Integrity)?;
+    let plaintext =
+        (direction.seal().open_in_place(body)).map_err(|_| PeerMisbehaved::Integrity)?;
     let (rest, copy) = (plaintext.len().checked_sub(HEADER))
         .map(|length| plaintext.split_at(length))
         .ok_or(PeerMisbehaved::HeaderCopy)?;
@@ -97,7 +98,7 @@ fn verify(direction: &Direction, header: WrapHeader, body: &[u8]) -> Result<usiz
     let length = (body.len().checked_sub(direction.checksum)).ok_or(Malformed::Short)?;
     let (message, checksum) = body.split_at(length);
     direction
-        .wrap_mac
+        .wrap_mac()
         .verify(&[message, &header.signed()], checksum)
         .map_err(|_| PeerMisbehaved::Integrity)?;
     Ok(length)

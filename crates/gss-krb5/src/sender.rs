@@ -44,7 +44,7 @@ impl Sender {
         out.extend_from_slice(message);
         out.extend_from_slice(&header);
         out.resize(out.len() + checksum, 0);
-        self.direction.seal.seal_in_place(&mut out[body..]);
+        self.direction.seal().seal_in_place(&mut out[body..]);
     }
 
     /// `header | message | checksum(message | header with EC and RRC zero)` (RFC 4121 §4.2.4).
@@ -55,7 +55,7 @@ impl Sender {
             rrc: 0,
             seq: self.next,
         };
-        let checksum = self.direction.wrap_mac.sign(&[message, &header.signed()]);
+        let checksum = self.direction.wrap_mac().sign(&[message, &header.signed()]);
         out.reserve(HEADER + message.len() + checksum.len());
         out.extend_from_slice(&header.to_bytes());
         out.extend_from_slice(message);
@@ -69,7 +69,7 @@ impl Sender {
             seq: self.next,
         }
         .to_bytes();
-        let checksum = self.direction.mic.sign(&[message, &header]);
+        let checksum = self.direction.mic().sign(&[message, &header]);
         out.reserve(HEADER + checksum.len());
         out.extend_from_slice(&header);
         out.extend_from_slice(&checksum);
