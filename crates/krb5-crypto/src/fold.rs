@@ -51,7 +51,7 @@ mod tests {
     fn by_definition(input: &[u8], length: usize) -> Vec<u8> {
         let bits = input.len() * 8;
         let copies = (1..)
-            .find(|copies| copies * input.len() % length == 0)
+            .find(|copies| (copies * input.len()).is_multiple_of(length))
             .expect("at the latest after `length`");
         let mut columns = vec![0_u32; length];
         for at in 0..copies * bits {
