@@ -126,17 +126,19 @@ fn moment(plain: &PaEncTsEnc) -> Timestamp {
     Timestamp::from_micros(Timestamp::from(plain.patimestamp).micros() + micros)
 }
 
-/// An error that says how the client can prove itself: an entry a key, in the order of the request.
+/// An error that says how the client can prove itself: each key once, in the order of the request. A request that names an
+/// enctype many times gets no longer an answer: nobody has authenticated it, and its sender may be somebody else's address.
 fn offer(code: i32, etypes: &[i32], client: &[KdcKey]) -> Refusal {
-    let info: Vec<_> = etypes
-        .iter()
-        .filter_map(|etype| {
-            client
-                .iter()
-                .find(|key| key.key.enctype().number() == *etype)
-        })
-        .map(etype_info2)
-        .collect();
+    let mut keys: Vec<&KdcKey> = Vec::with_capacity(client.len());
+    for etype in etypes {
+        let offered = |key: &&KdcKey| key.key.enctype().number() == *etype;
+        if !keys.iter().any(offered)
+            && let Some(key) = client.iter().find(offered)
+        {
+            keys.push(key);
+        }
+    }
+    let info: Vec<_> = keys.into_iter().map(etype_info2).collect();
     let info = info.encode();
     let methods: MethodData<'_> = vec![
         PaData {

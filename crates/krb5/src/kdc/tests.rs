@@ -364,6 +364,24 @@ fn pre_authentication_is_required_and_described() {
     assert_eq!(info[0].salt.unwrap().0, b"EXAMPLE.ORGalice");
 }
 
+/// An answer to somebody who proved nothing is not much longer than the question.
+#[test]
+fn an_enctype_asked_for_many_times_is_described_once() {
+    let kdc = kdc(&ALL);
+    let random = counting();
+    let Progress::Send { bytes, .. } =
+        AsExchange::start(options(), password(), NOW, &random).unwrap()
+    else {
+        panic!("a request");
+    };
+    let mut request = AsReq::decode(&bytes).unwrap();
+    let offered = |request: &AsReq<'_>| kdc.reply(&request.encode(), NOW, &random);
+    request.req_body.etype = vec![18, 23, 19];
+    let once = offered(&request);
+    request.req_body.etype = vec![18, 18, 23, 19, 18, 19];
+    assert_eq!(offered(&request), once);
+}
+
 #[test]
 fn lifetimes_and_flags_are_what_request_and_policy_allow() {
     let kdc = kdc(&ALL);
