@@ -479,6 +479,14 @@ fn tickets_are_renewed_and_forwarded() {
     assert_eq!(renewed.renew_till, tgt.renew_till);
     assert_eq!(renewed.flags, tgt.flags & !ticket_flags::INITIAL);
 
+    // What is renewed is the ticket that is shown, not one for somebody else.
+    let other = TgsOptions {
+        server: web(),
+        ..TgsOptions::renewal(tgt.clone())
+    };
+    let refused = exchange_at(&kdc, other, later).err();
+    assert_eq!(code(refused), error_code::KDC_ERR_BADOPTION);
+
     let flags = kdc_options::FORWARDED;
     let forward = TgsOptions {
         flags,

@@ -120,8 +120,15 @@ impl Service<'_> {
             return Err(refuse(error_code::KDC_ERR_CANNOT_POSTDATE));
         }
         let (sname, server) = self.server(body)?;
+        // RFC 4120 §3.3.3 renews the ticket that is shown, and no other can be shown here than the ticket-granting one:
+        // a ticket for another server would take over its flags and its lifetime.
+        let krbtgt = Principal::krbtgt(self.kdc.principals.realm());
+        if options.contains(kdc_options::RENEW) && !sname.names(&krbtgt) {
+            return Err(refuse(error_code::KDC_ERR_BADOPTION));
+        }
         let times = self.times_from(tgt, body)?;
         let added = client.authorization_data(body)?;
+        let added = added.as_ref().map(|added| AuthorizationData::decode(added));
         let grant = Grant {
             client: tgt.cname.clone(),
             server: sname.clone(),
