@@ -19,9 +19,9 @@ use crate::exchange::as_exchange::{
 use crate::exchange::tgs::{TgsExchange, TgsOptions};
 use crate::formats::ccache::{CachedKey, Credential};
 use crate::messages::{
-    ApReq, Authenticator, AuthorizationDataElement, Checksum, Const, EncTicketPart, EncryptedData,
-    EtypeInfo2Entry, Flags, KerberosString, MethodData, PaData, TgsRep, Ticket, Value, Word,
-    encrypt_as, kdc_options, pa_type, ticket_flags,
+    ApReq, Authenticator, AuthorizationData, AuthorizationDataElement, Checksum, Const,
+    EncTicketPart, EncryptedData, EtypeInfo2Entry, Flags, KerberosString, MethodData, PaData,
+    TgsRep, Ticket, Value, Word, encrypt_as, kdc_options, pa_type, ticket_flags,
 };
 use crate::principal::Principal;
 
@@ -583,6 +583,12 @@ struct Forged {
     kvno: Option<u32>,
     change: fn(&mut KdcReqBody<'_>),
     data: Option<KeyUsage>,
+    added: fn() -> Vec<u8>,
+}
+
+/// Authorization data of one element.
+fn element(ad_type: i32, ad_data: &[u8]) -> Vec<u8> {
+    vec![AuthorizationDataElement { ad_type, ad_data }].encode()
 }
 
 impl Forged {
@@ -592,6 +598,7 @@ impl Forged {
         kvno: Some(1),
         change: |_| {},
         data: None,
+        added: || element(77, b"added"),
     };
 
     fn encode(&self, kdc: &Kdc, tgt: &Credential) -> Vec<u8> {
@@ -606,10 +613,8 @@ impl Forged {
         };
         let request = TgsReq::decode(&bytes).unwrap();
         let mut body = request.req_body;
-        let added = vec![AuthorizationDataElement {
-            ad_type: 77,
-            ad_data: b"added",
-        }];
+        let added = (self.added)();
+        let added = AuthorizationData::decode(&added).unwrap();
         let subkey = AES128_CTS_HMAC_SHA1_96.random_key(&random);
         let key = if self.subkey { &subkey } else { session };
         let added = self
@@ -764,6 +769,40 @@ fn authorization_data_of_the_client_goes_into_the_ticket() {
         }
         .encode(&kdc, &tgt);
         assert_eq!(error_of(&reply), error_code::KRB_AP_ERR_BAD_INTEGRITY);
+    }
+}
+
+/// What only a KDC may say, a client cannot have it say: not bare, and not in containers.
+#[test]
+fn authorization_data_of_kdcs_is_left_out() {
+    let kdc = kdc(&ALL);
+    let tgt = logged_in(&kdc);
+    let granted = |added: fn() -> Vec<u8>| {
+        let reply = Forged {
+            data: Some(KeyUsage::TGS_REQ_AUTHORIZATION_DATA_SUBKEY),
+            added,
+            ..Forged::GOOD
+        };
+        let reply = reply.encode(&kdc, &tgt);
+        let ticket = TgsRep::decode(&reply).unwrap().ticket;
+        let key = &kdc.principals().keys(&web())[0].key;
+        let plain = ticket.enc_part.decrypt::<EncTicketPart<'_>>(key).unwrap();
+        let data = EncTicketPart::decode(&plain).unwrap().authorization_data;
+        data.map_or(0, |data| data.len())
+    };
+    assert_eq!(granted(|| element(1, &element(77, b"fine"))), 1);
+    let refused: [fn() -> Vec<u8>; 8] = [
+        || element(128, b"a PAC"),
+        || element(4, b"KDC-issued"),
+        || element(512, b"a signature"),
+        || element(96, b"a CAMMAC"),
+        || element(97, b"an indicator"),
+        || element(1, &element(128, b"a PAC")),
+        || element(1, &element(1, &element(128, b"a PAC"))),
+        || element(1, b"no container"),
+    ];
+    for added in refused {
+        assert_eq!(granted(added), 0, "{:?}", added());
     }
 }
 

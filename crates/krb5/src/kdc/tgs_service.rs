@@ -9,8 +9,9 @@ use super::grant::{Grant, Limit, OPTIONAL, enctype, within};
 use super::refusal::Refusal;
 use super::{KdcReqBody, Service, TgsReq, error_code};
 use crate::messages::{
-    ApReq, Authenticator, AuthorizationData, Const, EncTicketPart, EncryptedData, HostAddress,
-    KerberosTime, TgsRep, Ticket, kdc_options, pa_type, ticket_flags,
+    AD_WIN2K_PAC, ApReq, Authenticator, AuthorizationData, AuthorizationDataElement, Const,
+    EncTicketPart, EncryptedData, HostAddress, KerberosTime, TgsRep, Ticket, flatten, kdc_options,
+    pa_type, ticket_flags,
 };
 use crate::principal::Principal;
 
@@ -141,10 +142,7 @@ impl Service<'_> {
             renew_till: times.renew_till,
             caddr: addresses(tgt, body),
             authorization_data: joined(
-                added
-                    .as_ref()
-                    .map(|added| AuthorizationData::decode(added))
-                    .transpose()?,
+                added.transpose()?.and_then(from_client),
                 tgt.authorization_data.clone(),
             ),
         };
@@ -293,6 +291,25 @@ fn addresses<'a>(tgt: &EncTicketPart<'a>, body: &KdcReqBody<'a>) -> Option<Vec<H
     } else {
         tgt.caddr.clone()
     }
+}
+
+/// What a client may have put into its ticket: all but what only a KDC vouches for (RFC 4120 §5.2.6.2, RFC 7751, RFC 8129,
+/// and Microsoft's and MIT's own), bare or in a container. A container that cannot be read is left out too.
+fn from_client(mut added: AuthorizationData<'_>) -> Option<AuthorizationData<'_>> {
+    const AD_KDC_ISSUED: i32 = 4;
+    const AD_CAMMAC: i32 = 96;
+    const AD_AUTHENTICATION_INDICATOR: i32 = 97;
+    const AD_SIGNTICKET: i32 = 512;
+    let harmless = |element: &AuthorizationDataElement<'_>| {
+        !matches!(
+            element.ad_type,
+            AD_KDC_ISSUED | AD_CAMMAC | AD_AUTHENTICATION_INDICATOR | AD_WIN2K_PAC | AD_SIGNTICKET
+        )
+    };
+    added.retain(|element| {
+        flatten(&vec![*element]).is_ok_and(|contents| contents.iter().all(harmless))
+    });
+    (!added.is_empty()).then_some(added)
 }
 
 fn joined<'a>(
