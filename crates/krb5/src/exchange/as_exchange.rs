@@ -326,7 +326,7 @@ impl AsExchange {
         let plain = reply
             .enc_part
             .decrypt_as(&key, EncAsRepPart::USAGE)
-            .map_err(ReplyError::Integrity)?;
+            .map_err(ReplyError::Secret)?;
         let part = EncKdcRepPart::decode_as_rep(&plain).map_err(ReplyError::EncPartMalformed)?;
         let credential = expected.check(reply, &part)?;
         if !part.flags.contains(ticket_flags::INITIAL) {

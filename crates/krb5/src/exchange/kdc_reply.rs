@@ -108,7 +108,10 @@ pub enum ReplyError {
     /// We have no key that it could be encrypted with.
     #[error("it is encrypted with a key of enctype {0}, and there is none")]
     NoKey(i32),
-    /// The reply does not decrypt: the password is wrong, or it does not come from the KDC.
+    /// The reply of the AS does not decrypt: the password or key is wrong, or it does not come from the KDC.
+    #[error("it does not decrypt, wrong password or key: {0}")]
+    Secret(IntegrityError),
+    /// The reply of the TGS does not decrypt: it does not come from the KDC.
     #[error("it does not decrypt: {0}")]
     Integrity(IntegrityError),
     /// The encrypted part is malformed.

@@ -306,6 +306,8 @@ fn the_as_refuses_with_the_standards_codes() {
     assert_eq!(code(refused), error_code::KDC_ERR_ETYPE_NOSUPP);
     let wrong = Secret::Password(Zeroizing::new(b"wrong".to_vec()));
     let refused = log_in(&only, options(), wrong, NOW).err();
+    let text = refused.as_ref().map(ToString::to_string);
+    assert!(text.is_some_and(|text| text.contains("wrong password or key")));
     assert_eq!(code(refused), error_code::KDC_ERR_PREAUTH_FAILED);
 }
 

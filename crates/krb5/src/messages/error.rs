@@ -46,7 +46,7 @@ pub mod error_code {
     pub const KDC_ERR_PADATA_TYPE_NOSUPP: i32 = 16;
     /// The client's key has expired.
     pub const KDC_ERR_KEY_EXPIRED: i32 = 23;
-    /// The pre-authentication is wrong.
+    /// The pre-authentication is wrong: most often the password or key that it was made with.
     pub const KDC_ERR_PREAUTH_FAILED: i32 = 24;
     /// Pre-authentication is needed.
     pub const KDC_ERR_PREAUTH_REQUIRED: i32 = 25;
@@ -108,7 +108,7 @@ pub mod error_code {
             KDC_ERR_SUMTYPE_NOSUPP => "the checksum's type is not known",
             KDC_ERR_PADATA_TYPE_NOSUPP => "the pre-authentication's type is not known",
             KDC_ERR_KEY_EXPIRED => "the client's key has expired",
-            KDC_ERR_PREAUTH_FAILED => "the pre-authentication is wrong",
+            KDC_ERR_PREAUTH_FAILED => "wrong password or key, the pre-authentication failed",
             KDC_ERR_PREAUTH_REQUIRED => "pre-authentication is needed",
             KRB_AP_ERR_BAD_INTEGRITY => "a decrypted part fails its integrity check",
             KRB_AP_ERR_TKT_EXPIRED => "the ticket has expired",

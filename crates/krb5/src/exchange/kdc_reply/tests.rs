@@ -410,14 +410,13 @@ fn checks_of_one_exchange() {
         tgs_refused(|f| f.flags |= ticket_flags::PROXY),
         ReplyError::Flags(ticket_flags::PROXY)
     );
-    let mismatch = ReplyError::Integrity(IntegrityError::Mismatch);
     assert_eq!(
         as_refused(|f| f.usage = KeyUsage::TGS_REP_ENC_PART_SUBKEY),
-        mismatch
+        ReplyError::Secret(IntegrityError::Mismatch)
     );
     assert_eq!(
         tgs_refused(|f| f.usage = KeyUsage::TGS_REP_ENC_PART_SESSION_KEY),
-        mismatch
+        ReplyError::Integrity(IntegrityError::Mismatch)
     );
     let malformed = ReplyError::EncPartMalformed(DerError::Trailing);
     assert_eq!(
@@ -449,6 +448,15 @@ fn checks_of_one_exchange() {
         as_refused(|f| f.session.1.truncate(31)),
         ReplyError::SessionKey(_)
     ));
+}
+
+/// A KDC that wants no pre-authentication cannot say that the password is wrong: its reply just does not decrypt.
+#[test]
+fn a_wrong_password_is_called_one_also_where_no_kdc_says_so() {
+    let other = as_exchange_bytes(as_options(), |nonce, _| good_as(nonce).encode(&key(9)));
+    let error = other.err().expect("an error");
+    assert_eq!(error, ReplyError::Secret(IntegrityError::Mismatch).into());
+    assert!(error.to_string().contains("wrong password or key"));
 }
 
 #[test]
