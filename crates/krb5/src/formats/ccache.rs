@@ -17,6 +17,8 @@ use crate::principal::{NT_UNKNOWN, Principal};
 
 /// The realm of the entries that are settings.
 const CONFIG_REALM: &[u8] = b"X-CACHECONF:";
+/// The realm of those that were removed.
+const REMOVED_CONFIG_REALM: &[u8] = b"X-RMED-CONF:";
 /// The first component of their names.
 const CONFIG_NAME: &[u8] = b"krb5_ccache_conf_data";
 /// The one header field there is: the KDC's clock less ours.
@@ -200,18 +202,19 @@ impl CredentialCache {
         }))
     }
 
-    /// The tickets, without the settings.
+    /// The tickets, without the settings and without what was [removed](Credential::is_removed).
     pub fn tickets(&self) -> impl Iterator<Item = &Credential> {
         self.credentials
             .iter()
-            .filter(|credential| !credential.is_config())
+            .filter(|credential| !credential.is_config() && !credential.is_removed())
     }
 
     /// The cache's setting `name`, of `server` if it is one of a server. MIT's code keeps `fast_avail`, `pa_type`,
     /// `proxy_impersonator`, `refresh_time` and `start_realm` this way.
     pub fn config(&self, name: &str, server: Option<&Principal>) -> Option<&[u8]> {
         let key = config_name(name, server);
-        let found = self.credentials.iter().rfind(|entry| entry.server == key)?;
+        let is_it = |entry: &&Credential| entry.server == key && !entry.is_removed();
+        let found = self.credentials.iter().rfind(is_it)?;
         Some(&found.ticket)
     }
 
@@ -228,6 +231,14 @@ impl Credential {
     /// Whether this is a setting of the cache, not a ticket.
     pub fn is_config(&self) -> bool {
         self.server.realm() == CONFIG_REALM
+    }
+
+    /// Whether somebody removed the entry from its file. It stays there in its length, because others may be reading:
+    /// MIT's code gives it no end and an impossible beginning, and to settings a realm of their own too.
+    pub fn is_removed(&self) -> bool {
+        let epoch = Timestamp::from_seconds(0);
+        let without_end = self.endtime == epoch && self.authtime != epoch;
+        without_end || self.server.realm() == REMOVED_CONFIG_REALM
     }
 
     /// The setting `name` of a cache of `client` as an entry.
@@ -657,6 +668,32 @@ mod tests {
         let again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
         assert_eq!(again.config("start_realm", None), Some(&b"VECTOR.TEST"[..]));
         assert_eq!((again.credentials.len(), again.tickets().count()), (4, 2));
+    }
+
+    /// As MIT's `krb5_cc_remove_cred` leaves them in a file: endtime 0, authtime all ones, a setting's realm altered.
+    #[test]
+    fn removed_entries_are_no_tickets_and_no_settings() {
+        let mut cache = cache("version 4");
+        cache.set_config("start_realm", None, b"VECTOR.TEST");
+        let remove = |entry: &mut Credential| {
+            entry.endtime = Timestamp::from_seconds(0);
+            entry.authtime = Timestamp::from_seconds(u32::MAX.into());
+        };
+        let tickets = cache.tickets().count();
+        let of_ticket = |entry: &&mut Credential| !entry.is_config();
+        remove(cache.credentials.iter_mut().find(of_ticket).unwrap());
+        let setting = cache.credentials.last_mut().unwrap();
+        remove(setting);
+        let mut again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
+        assert_eq!(again.tickets().count(), tickets - 1);
+        assert_eq!(again.config("start_realm", None), None);
+        let setting = again.credentials.last_mut().unwrap();
+        setting.server = setting.server.clone().with_realm(REMOVED_CONFIG_REALM);
+        let again = CredentialCache::parse(&again.encode().unwrap()).unwrap();
+        assert_eq!(again.tickets().count(), tickets - 1);
+        assert_eq!(again.config("start_realm", None), None);
+        let kept = again.credentials.len();
+        assert_eq!(kept, cache.credentials.len(), "a rewrite loses nothing");
     }
 
     #[test]
