@@ -14,7 +14,7 @@ const ANONYMOUS: &[u8] = b"WELLKNOWN:ANONYMOUS";
 /// The longest realm name that is put together out of parts.
 const MAX_REALM: usize = 512;
 
-/// Why a transited field is not acceptable. On the wire each of these is KRB_AP_ERR_ILL_CR_TKT.
+/// Why a transited field is not acceptable. On the wire each of these is KRB_AP_PATH_NOT_ACCEPTED (RFC 4120 §7.5.9).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransitedError {
