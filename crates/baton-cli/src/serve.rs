@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton::{Credential, Environment};
+use baton::{Config, Credential, Environment, Store};
 use clap::{ArgGroup, Args};
 use listenfd::ListenFd;
 
@@ -32,6 +32,9 @@ pub(crate) struct ServeArgs {
     /// Keys of the service; by default what krb5.conf and KRB5_KTNAME say
     #[arg(long, value_name = "FILE")]
     keytab: Option<PathBuf>,
+    /// Where replayed handshakes are noticed: one directory for all acceptors with these keys; by default this user's
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// How many worker processes carry conversations
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=512))]
     workers: u16,
@@ -106,7 +109,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     raise_descriptor_limit();
     let user = User::for_workers(args.user.as_deref())?;
     let keytab = args.keytab.as_deref();
-    let env = Environment::from_env()?;
+    let env = Environment::new(Config {
+        store: Store::File {
+            directory: args.store.clone(),
+        },
+        ..Config::from_env()?
+    })?;
     let named = match keytab {
         Some(path) => Some(path.to_str().ok_or("the keytab's path is not UTF-8")?),
         None => None,
