@@ -4,6 +4,7 @@
 mod causes;
 mod connect;
 mod control;
+mod demo;
 mod front_door;
 mod keytab;
 mod knc;
@@ -39,6 +40,9 @@ enum Command {
     Serve(serve::ServeArgs),
     Connect(connect::ConnectArgs),
     Realm(realm::RealmArgs),
+    Demo(demo::DemoArgs),
+    #[command(hide = true)]
+    DemoPart(demo::part::PartArgs),
     Login(login::LoginArgs),
     Tickets(tickets::TicketsArgs),
     Keytab(keytab::KeytabArgs),
@@ -52,6 +56,8 @@ impl Command {
             Self::Serve(args) => serve::run(args),
             Self::Connect(args) => connect::run(args),
             Self::Realm(args) => realm::run(args),
+            Self::Demo(args) => demo::run(args),
+            Self::DemoPart(args) => demo::part::run(args),
             Self::Login(args) => login::run(args),
             Self::Tickets(args) => tickets::run(args),
             Self::Keytab(args) => keytab::run(args),
