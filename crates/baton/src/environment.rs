@@ -7,6 +7,7 @@ use std::time::Duration;
 use gss_core::host::Host;
 use gss_core::mechanism::Restore;
 use gss_krb5::Krb5;
+use krb5::exchange::ap::Policy;
 use krb5::formats::settings::Settings;
 use once::{FileOptions, Limits, OnceStore, StoreError};
 use wire::random::Random;
@@ -33,6 +34,7 @@ pub struct Environment(Arc<Inner>);
 struct Inner {
     config: Config,
     settings: Settings,
+    policy: Policy,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     krb5: Krb5,
@@ -65,6 +67,7 @@ impl Environment {
         let random: Arc<dyn Random> = Arc::new(world::SystemRandom);
         Ok(Self(Arc::new(Inner {
             krb5: Krb5::new(Arc::clone(&random)),
+            policy: policy(&config, &settings),
             config,
             settings,
             clock,
@@ -91,9 +94,12 @@ impl Environment {
 
     /// How far clocks may be apart.
     pub fn clock_skew(&self) -> Duration {
-        self.config()
-            .clock_skew
-            .unwrap_or(self.settings().clockskew)
+        self.0.policy.clock_skew
+    }
+
+    /// What an acceptor accepts.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
     }
 
     /// `GSS_Canonicalize_name`: the principal that `name` means (RFC 2743 §2.4.14).
@@ -198,6 +204,14 @@ impl Environment {
             random: &*self.0.random,
             replay,
         })
+    }
+}
+
+/// What the configuration tells an acceptor, in its own terms.
+fn policy(config: &Config, settings: &Settings) -> Policy {
+    Policy {
+        clock_skew: config.clock_skew.unwrap_or(settings.clockskew),
+        capaths: Arc::new(settings.capaths.clone()),
     }
 }
 

@@ -198,7 +198,7 @@ impl<'a> Acceptor<'a> {
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
         let cred = self.cred.acceptor_keys()?;
         let mut options = AcceptOptions::new(self.env.shared_random());
-        options.policy.clock_skew = self.env.clock_skew();
+        options.policy = self.env.policy().clone();
         options.bindings = self.bindings;
         let host = self.env.host(true)?;
         let acceptor = Box::new(gss_krb5::Acceptor::new(cred, options));
