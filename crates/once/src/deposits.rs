@@ -12,7 +12,7 @@ use crate::layout::{BODY_WORDS, COUNTS, HEADER_WORDS, Header, Kind, VALUE_WORDS,
 use crate::marks::keyed;
 use crate::options::Limits;
 use crate::region::{Ground, Region, count};
-use crate::table::deposits::{Fill, Slots};
+use crate::table::deposits::{Fill, Slots, State};
 use crate::tag::Tag;
 use crate::{Deposit, MAX_VALUE};
 
@@ -89,11 +89,12 @@ impl Deposits {
         let words = self.region.words()?;
         let slots = self.slots(words);
         self.sweep(words, now);
-        if self.find(&slots, tag).next().is_some() {
+        let window = self.window(tag);
+        if find(&slots, window.clone(), tag).next().is_some() {
             return Err(StoreError::AlreadyThere);
         }
         let entry = Entry::new(tag, value, expires, &self.hash);
-        self.fill(&slots, tag, entry.words(), now)?;
+        self.fill(&slots, window, entry.words(), now)?;
         count(words, PUT);
         Ok(())
     }
@@ -101,13 +102,13 @@ impl Deposits {
     fn fill(
         &self,
         slots: &Slots<'_>,
-        tag: &Tag,
+        window: impl Iterator<Item = usize> + Clone,
         words: &[u64],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         for _ in 0..ROUNDS {
             let mut again = false;
-            for slot in self.window(tag) {
+            for slot in window.clone() {
                 match slots.fill(slot, words, now.seconds() as u64) {
                     Fill::Done(full) => {
                         // Where nobody would find it, it is not to stay.
@@ -135,7 +136,7 @@ impl Deposits {
         self.region.confirm_linked()?;
         let slots = self.slots(self.region.words()?);
         let mut entry = Entry::empty();
-        for (slot, full) in self.find(&slots, tag) {
+        for (slot, full) in find(&slots, self.window(tag), tag) {
             if slots.read(slot, full, &mut entry.0) {
                 let what = |what| StoreError::Corrupt {
                     place: self.region.place(),
@@ -151,7 +152,7 @@ impl Deposits {
         self.region.confirm()?;
         let words = self.region.words()?;
         let slots = self.slots(words);
-        for (slot, full) in self.find(&slots, tag) {
+        for (slot, full) in find(&slots, self.window(tag), tag) {
             let Some(expiry) = slots.expiry(slot, full) else {
                 continue;
             };
@@ -188,18 +189,8 @@ impl Deposits {
         }
     }
 
-    /// The slots that hold `tag`, with their states: one, unless somebody used a tag twice at the same moment.
-    fn find<'a>(
-        &'a self,
-        slots: &'a Slots<'a>,
-        tag: &Tag,
-    ) -> impl Iterator<Item = (usize, crate::table::deposits::State)> + 'a {
-        let words = tag_words(tag);
-        self.window(tag)
-            .filter_map(move |slot| slots.holds(slot, TAG, &words).map(|full| (slot, full)))
-    }
-
-    fn window(&self, tag: &Tag) -> impl Iterator<Item = usize> + use<> {
+    /// The slots in which `tag` may lie.
+    fn window(&self, tag: &Tag) -> impl Iterator<Item = usize> + Clone + use<> {
         let hash = self
             .hash
             .clone()
@@ -209,6 +200,16 @@ impl Deposits {
         let (home, slots) = (first_word(&hash) as usize, self.region.header().slots);
         (0..WINDOW.min(slots)).map(move |step| home.wrapping_add(step) & (slots - 1))
     }
+}
+
+/// The slots of `window` that hold `tag`, with their states: one, unless somebody used a tag twice at the same moment.
+fn find<'a>(
+    slots: &'a Slots<'a>,
+    window: impl Iterator<Item = usize> + 'a,
+    tag: &Tag,
+) -> impl Iterator<Item = (usize, State)> + 'a {
+    let words = tag_words(tag);
+    window.filter_map(move |slot| slots.holds(slot, TAG, &words).map(|full| (slot, full)))
 }
 
 /// A deposit as words. It holds a key, and wipes itself.

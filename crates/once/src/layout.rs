@@ -250,11 +250,9 @@ pub(crate) fn first_word(bytes: &[u8]) -> u64 {
 
 /// From the kernel each time, never from a buffer that a `fork` would copy.
 fn random_words<const N: usize>() -> Result<[u64; N], getrandom::Error> {
-    let mut words = [0; N];
-    for word in &mut words {
-        *word = getrandom::u64()?;
-    }
-    Ok(words)
+    let mut bytes = [[0; 8]; N];
+    getrandom::fill(bytes.as_flattened_mut())?;
+    Ok(bytes.map(u64::from_ne_bytes))
 }
 
 #[cfg(test)]
