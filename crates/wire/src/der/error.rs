@@ -44,6 +44,8 @@ pub enum DerError {
     FlagsLength,
     /// A time that is not `YYYYMMDDHHMMSSZ` or not a moment of the calendar.
     Time,
+    /// An OBJECT IDENTIFIER that is empty, cut, or has an arc in more bytes than it needs.
+    Oid,
     /// A field that must be there is not.
     MissingField {
         /// The type it belongs to.
@@ -60,6 +62,8 @@ pub enum DerError {
     },
     /// Containers within containers, deeper than any real one.
     TooDeep,
+    /// A list of more elements than any real one has.
+    TooMany,
 }
 
 impl fmt::Display for DerError {
@@ -81,10 +85,12 @@ impl fmt::Display for DerError {
             Self::UnusedBitSet => f.write_str("a bit string with an unused bit set"),
             Self::FlagsLength => f.write_str("flags in too few or too many bits"),
             Self::Time => f.write_str("a time that is not of the form or not in the calendar"),
+            Self::Oid => f.write_str("an object identifier that is empty, cut or padded"),
             Self::MissingField { of, field } => write!(f, "{of} lacks its field {field}"),
             Self::UnknownField { of, tag } => {
                 write!(f, "{of} has no field of tag {tag:#04x} at this place")
             }
+            Self::TooMany => f.write_str("a list of too many elements"),
             Self::TooDeep => f.write_str("containers too deep within each other"),
         }
     }

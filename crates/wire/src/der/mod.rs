@@ -16,7 +16,7 @@ mod time;
 pub use error::DerError;
 pub use flags::Flags;
 pub use integer::{Const, Microseconds, Word};
-pub use sequence::{Application, Field, Fields};
+pub use sequence::{Application, Extensions, Field, Fields};
 pub use string::GeneralString;
 pub use time::GeneralizedTime;
 
@@ -34,6 +34,10 @@ pub const GENERALIZED_TIME: u8 = 0x18;
 pub const GENERAL_STRING: u8 = 0x1b;
 /// SEQUENCE and SEQUENCE OF.
 pub const SEQUENCE: u8 = 0x30;
+
+/// How many elements a SEQUENCE OF may have. No real message comes near it, and elements are larger in memory than in the
+/// two bytes that some of them need on the wire: without a limit a message of 64 KiB would become one of megabytes.
+pub const MAX_ELEMENTS: usize = 64;
 
 /// The identifier byte of the constructed context-specific tag `number`, below 31.
 pub const fn context(number: u8) -> u8 {

@@ -1,13 +1,16 @@
 //! SEQUENCE and SEQUENCE OF, and the macro that makes types of tables.
 
-use super::{DerError, SEQUENCE, Value, application, context, element, element_len, header};
+use super::{
+    DerError, MAX_ELEMENTS, SEQUENCE, Value, application, context, element, element_len, header,
+};
 
-/// A SEQUENCE OF.
+/// A SEQUENCE OF at most [`MAX_ELEMENTS`].
 impl<'a, T: Value<'a>> Value<'a> for Vec<T> {
     const TAG: u8 = SEQUENCE;
 
     fn decode_content(content: &'a [u8]) -> Result<Self, DerError> {
-        let (mut values, mut rest) = (Self::new(), content);
+        // Counted first, so that the vector never grows.
+        let (mut values, mut rest) = (Self::with_capacity(count(content)?), content);
         while !rest.is_empty() {
             let (found, value, after) = element(rest)?;
             if found != T::TAG {
@@ -29,6 +32,19 @@ impl<'a, T: Value<'a>> Value<'a> for Vec<T> {
     fn encode_content(&self, out: &mut Vec<u8>) {
         self.iter().for_each(|value| value.encode_to(out));
     }
+}
+
+/// How many elements `content` is made of.
+fn count(content: &[u8]) -> Result<usize, DerError> {
+    let (mut count, mut rest) = (0, content);
+    while !rest.is_empty() {
+        (_, _, rest) = element(rest)?;
+        count += 1;
+        if count > MAX_ELEMENTS {
+            return Err(DerError::TooMany);
+        }
+    }
+    Ok(count)
 }
 
 /// A value under an explicit application tag.
@@ -97,6 +113,38 @@ impl<'a, T: Value<'a>> Field<'a> for Option<T> {
         if let Some(value) = self {
             value.put(number, out);
         }
+    }
+}
+
+/// The fields that a later standard may add behind the known ones (`...` in ASN.1): whole elements under context tags from
+/// its own number on, of which nothing else is known. The last field of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions<'a>(&'a [u8]);
+
+impl Extensions<'_> {
+    /// None of them.
+    pub const NONE: Self = Self(&[]);
+}
+
+impl<'a> Field<'a> for Extensions<'a> {
+    fn take(fields: &mut Fields<'a>, number: u8, _name: &'static str) -> Result<Self, DerError> {
+        let all = fields.rest;
+        while let Some(&tag) = fields.rest.first() {
+            // Tag numbers from 31 on take more bytes than one.
+            if !(context(number)..context(31)).contains(&tag) {
+                return Err(DerError::UnknownField { of: fields.of, tag });
+            }
+            (_, _, fields.rest) = element(fields.rest)?;
+        }
+        Ok(Self(all))
+    }
+
+    fn field_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn put(&self, _number: u8, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0);
     }
 }
 
@@ -244,6 +292,46 @@ macro_rules! sequence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(unreachable_pub, reason = "the macro makes public types")]
+    fn extensions_are_whole_and_come_last() {
+        crate::sequence! {
+            #[derive(Debug, PartialEq)]
+            pub struct Extensible<'a> {
+                [0] known: Option<i32>,
+                [1] extensions: Extensions<'a>,
+            }
+        }
+        for good in [
+            &b"\x30\x00"[..],
+            b"\x30\x05\xa0\x03\x02\x01\x07",
+            b"\x30\x0a\xa0\x03\x02\x01\x07\xa1\x01\xff\xbe\x00",
+        ] {
+            let value = Extensible::decode(good).unwrap();
+            assert_eq!(value.encode(), good);
+        }
+        for bad in [
+            &b"\x30\x02\xa1\x01"[..],
+            b"\x30\x07\xa1\x00\xa0\x03\x02\x01\x07",
+            b"\x30\x02\x81\x00",
+            b"\x30\x02\xbf\x00",
+        ] {
+            assert!(Extensible::decode(bad).is_err(), "{bad:x?}");
+        }
+    }
+
+    #[test]
+    fn a_list_holds_no_more_than_any_real_one_and_takes_no_more_room() {
+        let list = |length: usize| vec![7; length].encode();
+        for length in [0, 1, 3, MAX_ELEMENTS] {
+            let values = Vec::<i32>::decode(&list(length)).unwrap();
+            assert_eq!((values.len(), values.capacity()), (length, length));
+        }
+        for length in [MAX_ELEMENTS + 1, 10_000] {
+            assert_eq!(Vec::<i32>::decode(&list(length)), Err(DerError::TooMany));
+        }
+    }
 
     #[test]
     fn a_list_holds_one_type() {
