@@ -9,6 +9,10 @@ pub struct Oid(&'static [u8]);
 impl Oid {
     /// 1.2.840.113554.1.2.2, the Kerberos 5 mechanism (RFC 1964 §1, RFC 4121).
     pub const KRB5: Self = Self(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02]);
+    /// 1.2.840.48018.1.2.2, which is how Windows 2000 wrote [`KRB5`](Self::KRB5) (RFC 4178 Appendix C).
+    pub const KRB5_MICROSOFT: Self = Self(&[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02]);
+    /// 1.3.6.1.5.5.2, SPNEGO (RFC 4178 §4.2).
+    pub const SPNEGO: Self = Self(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x02]);
     /// 1.2.840.113554.1.2.1.4, `GSS_C_NT_HOSTBASED_SERVICE` (RFC 2743 §4.1).
     pub const NT_HOSTBASED_SERVICE: Self =
         Self(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x04]);
@@ -62,6 +66,8 @@ mod tests {
     #[test]
     fn an_oid_reads_as_its_standard_writes_it() {
         assert_eq!(Oid::KRB5.to_string(), "1.2.840.113554.1.2.2");
+        assert_eq!(Oid::KRB5_MICROSOFT.to_string(), "1.2.840.48018.1.2.2");
+        assert_eq!(Oid::SPNEGO.to_string(), "1.3.6.1.5.5.2");
         assert_eq!(Oid::NT_EXPORT_NAME.to_string(), "1.3.6.1.5.6.4");
     }
 }
