@@ -1,0 +1,6 @@
+mod advisories;
+mod downgrade;
+mod fake;
+mod messages;
+mod transcripts;
+mod unexpected;
