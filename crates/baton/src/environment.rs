@@ -97,7 +97,7 @@ impl Environment {
         self.0.policy.clock_skew
     }
 
-    /// What an acceptor accepts.
+    /// What an acceptor accepts; an initiator looks at the enctypes too.
     pub(crate) fn policy(&self) -> &Policy {
         &self.0.policy
     }
@@ -212,6 +212,7 @@ fn policy(config: &Config, settings: &Settings) -> Policy {
     Policy {
         clock_skew: config.clock_skew.unwrap_or(settings.clockskew),
         capaths: Arc::new(settings.capaths.clone()),
+        permitted_enctypes: settings.permitted_enctypes.as_slice().into(),
     }
 }
 

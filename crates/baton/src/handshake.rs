@@ -1,5 +1,7 @@
 //! Handshakes as steps: a step takes the state away and gives the next one back, or the context.
 
+use std::sync::Arc;
+
 use gss_core::bindings::ChannelBindings;
 use gss_core::error::{Error, Major};
 use gss_core::flags::Flags;
@@ -10,7 +12,7 @@ use gss_krb5::{AcceptOptions, InitOptions};
 use crate::context::{Context, ExportOptions, Token};
 use crate::credential::Credential;
 use crate::environment::Environment;
-use crate::names;
+use crate::{names, negotiate};
 
 /// What a step of a handshake came to.
 #[derive(Debug)]
@@ -124,6 +126,7 @@ pub struct Initiator<'a> {
     target: &'a Name,
     flags: Flags,
     bindings: Option<ChannelBindings>,
+    negotiate: bool,
 }
 
 impl<'a> Initiator<'a> {
@@ -136,6 +139,7 @@ impl<'a> Initiator<'a> {
             target,
             flags: Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE,
             bindings: None,
+            negotiate: false,
         }
     }
 
@@ -153,6 +157,14 @@ impl<'a> Initiator<'a> {
         self
     }
 
+    /// Negotiates the mechanism by SPNEGO (RFC 4178), as Windows and HTTP's `Negotiate` have it. The context is the mechanism's
+    /// own; without mutual authentication too there is an answer to wait for.
+    #[must_use]
+    pub const fn negotiate(mut self) -> Self {
+        self.negotiate = true;
+        self
+    }
+
     /// The first step: gets a ticket for the target, from the cache or a KDC, and gives the first token.
     pub fn start(self) -> Result<Step, Error> {
         let target = names::principal(self.target, self.env.settings())?;
@@ -160,11 +172,16 @@ impl<'a> Initiator<'a> {
         let options = InitOptions {
             flags: self.flags,
             bindings: self.bindings,
+            permitted_enctypes: Arc::clone(&self.env.policy().permitted_enctypes),
             ..InitOptions::new(self.env.shared_random())
         };
         let host = self.env.host(false)?;
-        let step = gss_krb5::initiate(&ticket, &target, &options, &host)
-            .map_err(|failure| failure.error)?;
+        let step = if self.negotiate {
+            negotiate::initiate(ticket, target, options, &host)
+        } else {
+            gss_krb5::initiate(&ticket, &target, &options, &host)
+        };
+        let step = step.map_err(|failure| failure.error)?;
         Ok(Step::new(self.env, false, step))
     }
 }
@@ -194,14 +211,15 @@ impl<'a> Acceptor<'a> {
         self
     }
 
-    /// The first step, with the peer's first token. The keytab is looked at anew, so keys may rotate while the program runs.
+    /// The first step, with the peer's first token: Kerberos's or, as the token's frame says, SPNEGO's (RFC 4178). An empty token
+    /// gets a list of mechanisms to begin with, for protocols in which the service speaks first. The keytab is looked at anew, so keys may rotate while the program runs.
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
         let cred = self.cred.acceptor_keys()?;
         let mut options = AcceptOptions::new(self.env.shared_random());
         options.policy = self.env.policy().clone();
         options.bindings = self.bindings;
         let host = self.env.host(true)?;
-        let acceptor = Box::new(gss_krb5::Acceptor::new(cred, options));
+        let acceptor = negotiate::acceptor(token, gss_krb5::Acceptor::new(cred, options));
         let step = acceptor.step(token, &host)?;
         Ok(Step::new(self.env, true, step))
     }

@@ -1,4 +1,4 @@
-//! What `krb5.conf` says reaches an acceptor: the paths between realms.
+//! What `krb5.conf` says reaches an acceptor: the paths between realms, and the enctypes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use krb5::messages::{
     EncTicketPart, EncryptedData, Ticket as TicketMessage, TransitedEncoding, encrypt, ticket_flags,
 };
 use krb5::principal::Principal;
-use krb5_crypto::{AES256_CTS_HMAC_SHA1_96, Enctype, Key};
+use krb5_crypto::{AES128_CTS_HMAC_SHA1_96, AES256_CTS_HMAC_SHA1_96, Enctype, Key};
 use wire::der::{Const, Flags, GeneralString};
 use wire::random::Random;
 use wire::time::{Clock, Timestamp};
@@ -149,4 +149,15 @@ fn capaths_takes_realms_off_the_path_that_the_names_hierarchy_makes() {
     via("").unwrap();
     let direct = "[capaths]\n A.B.EXAMPLE.TEST = {\n EXAMPLE.TEST = .\n }\n";
     assert_eq!(refused(via(direct)), KRB_AP_PATH_NOT_ACCEPTED);
+}
+
+const KDC_ERR_ETYPE_NOSUPP: u32 = 14;
+
+#[test]
+fn an_enctype_is_refused_that_the_configuration_does_not_permit() {
+    // Still within [libdefaults].
+    let conf = " permitted_enctypes = aes256-cts-hmac-sha1-96\n";
+    let of = |enctype| accept(conf, &token("EXAMPLE.TEST", b"", enctype));
+    of(AES256_CTS_HMAC_SHA1_96).unwrap();
+    assert_eq!(refused(of(AES128_CTS_HMAC_SHA1_96)), KDC_ERR_ETYPE_NOSUPP);
 }

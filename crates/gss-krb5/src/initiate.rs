@@ -11,12 +11,13 @@ use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::{ApError, Awaited, Request};
 use krb5::formats::ccache::TimeOffset;
+use krb5::formats::settings::DEFAULT_ENCTYPES;
 use krb5::messages::{
     AD_IF_RELEVANT, AuthorizationData, AuthorizationDataElement, Checksum, KERB_AP_OPTIONS,
     KrbError, Value,
 };
 use krb5::principal::Principal;
-use krb5_crypto::Key;
+use krb5_crypto::{Enctype, Key};
 use wire::random::{self, Random};
 use wire::time::Timestamp;
 
@@ -55,16 +56,19 @@ pub struct InitOptions {
     pub flags: Flags,
     /// The channel.
     pub bindings: Option<ChannelBindings>,
+    /// Of which enctypes a subkey may be that the acceptor asserts.
+    pub permitted_enctypes: Arc<[&'static Enctype]>,
     /// Where the context takes the confounders of its messages from, for as long as it lives.
     pub random: Arc<dyn Random>,
 }
 
 impl InitOptions {
-    /// No flags and no bindings.
+    /// No flags, no bindings and every enctype.
     pub fn new(random: Arc<dyn Random>) -> Self {
         Self {
             flags: Flags::NONE,
             bindings: None,
+            permitted_enctypes: Arc::new(DEFAULT_ENCTYPES),
             random,
         }
     }
@@ -129,6 +133,7 @@ fn begin(
     let awaited = Awaited {
         session_key: Arc::clone(&ticket.key),
         ctime,
+        permitted_enctypes: Arc::clone(&options.permitted_enctypes),
     };
     Ok(Step::Continue {
         token,

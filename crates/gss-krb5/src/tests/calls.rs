@@ -17,7 +17,7 @@ use wire::time::{Clock, Timestamp};
 use super::realm::{
     ALL, TestRealm, continued, done, enctypes, failed, one_bit_flips, signed, wrapped,
 };
-use crate::{Error, Malformed};
+use crate::{Error, InitOptions, Malformed};
 
 fn realm() -> TestRealm {
     TestRealm::new(enctypes().next().unwrap())
@@ -378,6 +378,23 @@ fn a_refusal_tells_its_code_and_its_text() {
         let token = framing::frame(Oid::KRB5, &[&[3, 0], &error.encode()[..cut]].concat());
         let (_, initiator) = initiators(&realm);
         failed(initiator.step(&token, &realm.host()));
+    }
+}
+
+#[test]
+fn an_acceptors_subkey_is_of_a_permitted_enctype() {
+    let realm = realm();
+    let own = realm.ticket.session_key.enctype().number();
+    for (number, passes) in [(own, true), (37 - own, false)] {
+        let options = InitOptions {
+            permitted_enctypes: enctypes().filter(|one| one.number() == number).collect(),
+            ..realm.init_options(ALL)
+        };
+        let (token, next) = continued(realm.initiate(&options));
+        let (reply, _) = done(realm.acceptor().step(&token, &realm.host()));
+        let error = next.step(&reply.unwrap(), &realm.host()).err();
+        let error = error.map(|failure| failure.error.minor() - 0x96c7_3a00);
+        assert_eq!(error, (!passes).then_some(14));
     }
 }
 

@@ -33,6 +33,7 @@ struct Attempt {
     principal: Option<Principal>,
     bindings: Option<ChannelBindings>,
     capaths: Capaths,
+    permitted: Vec<i32>,
     client: Principal,
     ctime: Timestamp,
     cksum: Option<(i32, Vec<u8>)>,
@@ -66,6 +67,7 @@ impl Attempt {
             principal: None,
             bindings: None,
             capaths: Capaths::default(),
+            permitted: vec![17, 18, 19, 20],
             client: realm.ticket.client.clone(),
             ctime: realm.clock.now(),
             cksum: Some(gss_checksum(NO_BINDINGS, ASKED.bits(), &[])),
@@ -142,6 +144,9 @@ impl Attempt {
         let mut options = self.realm.accept_options();
         options.bindings = self.bindings.clone();
         options.policy.capaths = Arc::new(self.capaths.clone());
+        options.policy.permitted_enctypes = enctypes()
+            .filter(|enctype| self.permitted.contains(&enctype.number()))
+            .collect();
         Box::new(Acceptor::new(cred, options)).step(token, &self.realm.host())
     }
 
@@ -520,6 +525,26 @@ const ROWS: &[Row] = &[
         is!(Error::Exchange(ApError::TransitedEncoding(2))),
     ),
     (
+        "a session key of an enctype that is not permitted",
+        |a| {
+            a.permitted = vec![20];
+            a.subkey = Some((20, vec![1; 32]));
+        },
+        14,
+        FAILURE,
+        is!(Error::Exchange(ApError::EnctypeNotPermitted(18))),
+    ),
+    (
+        "a subkey of an enctype that is not permitted",
+        |a| {
+            a.permitted = vec![18];
+            a.subkey = Some((17, vec![1; 16]));
+        },
+        14,
+        FAILURE,
+        is!(Error::Exchange(ApError::EnctypeNotPermitted(17))),
+    ),
+    (
         "a checksum of the session key's type over something",
         |a| a.cksum = Some(plain_checksum(a, &[b"something"])),
         50,
@@ -862,6 +887,13 @@ fn just_good_enough_is_good_enough() {
         ("realms that we were told of", |a| {
             from_afar(a, 1, b"VIA.ORG");
             a.capaths.push("OTHER.COM", "EXAMPLE.COM", "VIA.ORG");
+        }),
+        ("the one enctype permitted", |a| a.permitted = vec![18]),
+        ("a ticket under a key of an enctype that is not", |a| {
+            let other = enctypes().next().unwrap().random_key(&*a.realm.random);
+            a.realm.ticket.key = Arc::new(other);
+            a.realm.keytab.entries[0].key = Arc::clone(&a.realm.ticket.key);
+            a.permitted = vec![18];
         }),
         ("no key version", |a| a.realm.ticket.kvno = None),
         ("a key version of more than 8 bits", |a| {

@@ -56,7 +56,7 @@ pub struct Settings {
     pub default_rcache_name: Option<String>,
     /// The version of new credential caches.
     pub ccache_type: Version,
-    /// The enctypes of session keys and of tickets' keys that are accepted at all.
+    /// The enctypes of session keys and subkeys that are accepted at all.
     pub permitted_enctypes: Vec<&'static Enctype>,
     /// The enctypes asked for in AS requests.
     pub default_tkt_enctypes: Vec<&'static Enctype>,

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use krb5_crypto::{Key, KeyUsage};
+use krb5_crypto::{Enctype, Key, KeyUsage};
 use once::MarkTag;
 use wire::random::Random;
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::error::ApError;
-use super::key;
+use super::{check_permitted, key};
 use crate::exchange::transited::{self, DOMAIN_X500_COMPRESS};
 use crate::formats::keytab::{Keytab, KeytabEntry};
-use crate::formats::settings::Capaths;
+use crate::formats::settings::{Capaths, DEFAULT_ENCTYPES};
 use crate::messages::{
     ApRep, ApReq, Authenticator, Const, EncApRepPart, EncTicketPart, EncryptedData, EncryptionKey,
     KerberosTime, Microseconds, Ticket, Value, Word, ap_options, encrypt, ticket_flags,
@@ -27,14 +27,17 @@ pub struct Policy {
     pub clock_skew: Duration,
     /// By way of which realms clients may come, where the KDC has not looked at that.
     pub capaths: Arc<Capaths>,
+    /// Of which enctypes the session key and the client's subkey may be.
+    pub permitted_enctypes: Arc<[&'static Enctype]>,
 }
 
-/// Five minutes (RFC 4120 §8.2), and the paths of the realms' hierarchy.
+/// Five minutes (RFC 4120 §8.2), the paths of the realms' hierarchy, and every enctype.
 impl Default for Policy {
     fn default() -> Self {
         Self {
             clock_skew: Duration::from_secs(300),
             capaths: Arc::default(),
+            permitted_enctypes: Arc::new(DEFAULT_ENCTYPES),
         }
     }
 }
@@ -153,6 +156,7 @@ impl Opened {
         check_skew(&request, policy, now)?;
         check_times(&request, policy, now)?;
         check_transited(&request, &transited, policy)?;
+        check_enctypes(&request, policy)?;
         Ok(Checked { request, mark })
     }
 }
@@ -198,6 +202,15 @@ fn check_transited(
     }
     let (client, server) = (request.client.realm(), request.server.realm());
     Ok(transited::check(client, server, contents, &policy.capaths)?)
+}
+
+/// Whatever opened the ticket, what protects messages is chosen by client and KDC.
+fn check_enctypes(request: &Authenticated, policy: &Policy) -> Result<(), ApError> {
+    check_permitted(&request.session_key, &policy.permitted_enctypes)?;
+    match &request.subkey {
+        Some(subkey) => check_permitted(subkey, &policy.permitted_enctypes),
+        None => Ok(()),
+    }
 }
 
 impl Checked {

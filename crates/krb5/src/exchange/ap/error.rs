@@ -55,6 +55,9 @@ pub enum ApError {
     /// The session key, or a subkey, is of an enctype that is not supported.
     #[error("keys of enctype {0} are not supported")]
     KeyEnctype(i32),
+    /// The session key, or a subkey, is of an enctype that the configuration does not permit.
+    #[error("keys of {} are not permitted here", enctype(.0))]
+    EnctypeNotPermitted(i32),
     /// The session key, or a subkey, is not a key of its enctype.
     #[error("the peer sent no key: {0}")]
     Key(CryptoError),
@@ -145,7 +148,7 @@ impl ApError {
             Self::TicketIntegrity | Self::AuthenticatorIntegrity | Self::ReplyIntegrity => {
                 code::KRB_AP_ERR_BAD_INTEGRITY
             }
-            Self::KeyEnctype(_) => code::KDC_ERR_ETYPE_NOSUPP,
+            Self::KeyEnctype(_) | Self::EnctypeNotPermitted(_) => code::KDC_ERR_ETYPE_NOSUPP,
             Self::ClientMismatch { .. } => code::KRB_AP_ERR_BADMATCH,
             Self::Skew { .. } => code::KRB_AP_ERR_SKEW,
             Self::NotYetValid { .. } | Self::Invalid => code::KRB_AP_ERR_TKT_NYV,

@@ -13,9 +13,17 @@ pub use accept::{Authenticated, Checked, Opened, Policy, open, read};
 pub use error::ApError;
 pub use request::{Awaited, Reply, Request};
 
-use krb5_crypto::Key;
+use krb5_crypto::{Enctype, Key};
 
 use crate::messages::{EncryptionKey, KeyError};
+
+fn check_permitted(key: &Key, permitted: &[&'static Enctype]) -> Result<(), ApError> {
+    let number = key.enctype().number();
+    if permitted.iter().any(|enctype| enctype.number() == number) {
+        return Ok(());
+    }
+    Err(ApError::EnctypeNotPermitted(number))
+}
 
 fn key(key: &EncryptionKey<'_>) -> Result<Key, ApError> {
     key.to_key().map_err(|error| match error {

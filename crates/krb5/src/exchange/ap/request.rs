@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use krb5_crypto::{Key, KeyUsage};
+use krb5_crypto::{Enctype, Key, KeyUsage};
 use wire::random::Random;
 use wire::time::Timestamp;
 
 use super::error::ApError;
-use super::key;
+use super::{check_permitted, key};
 use crate::messages::{
     ApRep, ApReq, Authenticator, AuthorizationData, Checksum, Const, EncApRepPart, EncryptedData,
     EncryptionKey, Flags, KerberosTime, Microseconds, Realm, Ticket, Word, ap_options, encrypt_as,
@@ -74,6 +74,8 @@ pub struct Awaited {
     pub session_key: Arc<Key>,
     /// The request's time.
     pub ctime: Timestamp,
+    /// Of which enctypes the service's subkey may be.
+    pub permitted_enctypes: Arc<[&'static Enctype]>,
 }
 
 /// What the service's reply says.
@@ -97,8 +99,12 @@ impl Awaited {
         if !same_second || part.cusec != Microseconds::from(self.ctime) {
             return Err(ApError::ReplyMismatch);
         }
+        let subkey = part.subkey.as_ref().map(key).transpose()?;
+        if let Some(subkey) = &subkey {
+            check_permitted(subkey, &self.permitted_enctypes)?;
+        }
         Ok(Reply {
-            subkey: part.subkey.as_ref().map(key).transpose()?,
+            subkey,
             seq_number: part.seq_number.map(Word::bits),
         })
     }
