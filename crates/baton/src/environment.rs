@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gss_core::host::Host;
 use gss_core::mechanism::Restore;
-use gss_krb5::Krb5;
+use gss_krb5::{AuthenticatorTimes, Krb5};
 use krb5::exchange::ap::Policy;
 use krb5::formats::settings::Settings;
 use once::{FileOptions, Limits, OnceStore, StoreError};
@@ -36,6 +36,7 @@ struct Inner {
     settings: Settings,
     policy: Policy,
     clock: Arc<dyn Clock>,
+    times: AuthenticatorTimes,
     random: Arc<dyn Random>,
     krb5: Krb5,
     store: OnceLock<OnceStore>,
@@ -46,7 +47,8 @@ impl Environment {
     /// The environment of `config`. Files that it names as `krb5.conf` are read now, the once-store is opened when it is first
     /// needed.
     pub fn new(config: Config) -> Result<Self, Error> {
-        Self::with_clock(config, Arc::new(world::SystemClock))
+        let times = AuthenticatorTimes::of_the_process();
+        Self::with_times(config, Arc::new(world::SystemClock), times)
     }
 
     /// The environment that MIT's manual describes: `/etc/krb5.conf`, the `KRB5*` variables (outside of set-uid programs), the
@@ -57,6 +59,14 @@ impl Environment {
 
     /// The same as [`new`](Self::new), by another clock: tests live through a ticket's lifetime in no time.
     pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Self::with_times(config, clock, AuthenticatorTimes::of_another_clock())
+    }
+
+    fn with_times(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        times: AuthenticatorTimes,
+    ) -> Result<Self, Error> {
         let settings = match &config.settings {
             Some(settings) => settings.clone(),
             None => world::settings(&config.krb5_conf)?,
@@ -71,6 +81,7 @@ impl Environment {
             config,
             settings,
             clock,
+            times,
             random,
             store: OnceLock::new(),
             counters: Counters::default(),
@@ -125,6 +136,11 @@ impl Environment {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// The times of this clock's authenticators.
+    pub(crate) fn times(&self) -> AuthenticatorTimes {
+        self.0.times.clone()
     }
 
     pub(crate) fn random(&self) -> &dyn Random {

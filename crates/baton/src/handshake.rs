@@ -173,6 +173,7 @@ impl<'a> Initiator<'a> {
             flags: self.flags,
             bindings: self.bindings,
             permitted_enctypes: Arc::clone(&self.env.policy().permitted_enctypes),
+            times: self.env.times(),
             ..InitOptions::new(self.env.shared_random())
         };
         let host = self.env.host(false)?;

@@ -23,6 +23,7 @@ use wire::time::Timestamp;
 
 use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT};
 use crate::context::{Context, Established, display};
+use crate::ctime::AuthenticatorTimes;
 use crate::error::{Error, Local, Malformed};
 use crate::frame::HandshakeToken;
 use crate::keys::Keys;
@@ -58,17 +59,20 @@ pub struct InitOptions {
     pub bindings: Option<ChannelBindings>,
     /// Of which enctypes a subkey may be that the acceptor asserts.
     pub permitted_enctypes: Arc<[&'static Enctype]>,
+    /// Where requests have their times from. All initiators by one clock share it.
+    pub times: AuthenticatorTimes,
     /// Where the context takes the confounders of its messages from, for as long as it lives.
     pub random: Arc<dyn Random>,
 }
 
 impl InitOptions {
-    /// No flags, no bindings and every enctype.
+    /// No flags, no bindings and every enctype; the times are those of this process.
     pub fn new(random: Arc<dyn Random>) -> Self {
         Self {
             flags: Flags::NONE,
             bindings: None,
             permitted_enctypes: Arc::new(DEFAULT_ENCTYPES),
+            times: AuthenticatorTimes::of_the_process(),
             random,
         }
     }
@@ -93,11 +97,12 @@ fn begin(
     options: &InitOptions,
     host: &Host<'_>,
 ) -> Result<Step, Error> {
-    let ctime = shifted(host.now(), micros(ticket.time_offset));
-    if ctime > ticket.endtime {
+    let offset = micros(ticket.time_offset);
+    if shifted(host.now(), offset) > ticket.endtime {
         let server = ticket.server.to_string();
         return Err(Local::TicketExpired { server }.into());
     }
+    let ctime = shifted(options.times.next(host.now()), offset);
     let flags = granted(options.flags);
     let subkey = ticket.key.enctype().random_key(host.random);
     let seq_number = first_number(host.random);
@@ -118,7 +123,7 @@ fn begin(
             acceptor: display(target),
             flags,
             locally_initiated: true,
-            expires: shifted(ticket.endtime, micros(ticket.time_offset).saturating_neg()),
+            expires: shifted(ticket.endtime, offset.saturating_neg()),
         },
         subkey,
         seq_number,

@@ -12,6 +12,7 @@
 mod accept;
 mod checksum;
 mod context;
+mod ctime;
 mod error;
 mod frame;
 mod initiate;
@@ -24,6 +25,7 @@ mod token;
 
 pub use accept::{AcceptOptions, Acceptor, AcceptorCred};
 pub use context::Context;
+pub use ctime::AuthenticatorTimes;
 pub use error::{Error, Local, Malformed, PeerMisbehaved};
 pub use initiate::{InitOptions, ServiceTicket, initiate};
 pub use prf::PrfKey;

@@ -17,7 +17,7 @@ use wire::time::{Clock, Timestamp};
 use super::realm::{
     ALL, TestRealm, continued, done, enctypes, failed, one_bit_flips, signed, wrapped,
 };
-use crate::{Error, InitOptions, Malformed};
+use crate::{Error, InitOptions, Malformed, initiate};
 
 fn realm() -> TestRealm {
     TestRealm::new(enctypes().next().unwrap())
@@ -396,6 +396,27 @@ fn an_acceptors_subkey_is_of_a_permitted_enctype() {
         let error = error.map(|failure| failure.error.minor() - 0x96c7_3a00);
         assert_eq!(error, (!passes).then_some(14));
     }
+}
+
+/// Both under one ticket while the clock stands: only the requests' times tell their replies apart.
+#[test]
+fn an_initiator_does_not_take_the_reply_to_another() {
+    let realm = realm();
+    let ticket = realm.service_ticket();
+    let [one, other] = [(), ()].map(|()| {
+        let options = realm.init_options(ALL);
+        let server = &realm.ticket.server;
+        continued(initiate(&ticket, server, &options, &realm.host()).unwrap())
+    });
+    let (ones_reply, _) = done(realm.acceptor().step(&one.0, &realm.host()));
+    let (others_reply, _) = done(realm.acceptor().step(&other.0, &realm.host()));
+    let failure = failed(other.1.step(&ones_reply.unwrap(), &realm.host()));
+    let error = failure.error.cause::<Error>();
+    assert!(matches!(
+        error,
+        Some(Error::Exchange(ApError::ReplyMismatch))
+    ));
+    failed(one.1.step(&others_reply.unwrap(), &realm.host()));
 }
 
 /// Two threads that show one request at once: one of them gets a context.

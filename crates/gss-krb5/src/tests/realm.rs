@@ -20,7 +20,9 @@ use wire::der::Flags as Bits;
 use wire::random::Random;
 use wire::time::{Clock, Timestamp};
 
-use crate::{AcceptOptions, Acceptor, AcceptorCred, InitOptions, ServiceTicket, initiate};
+use crate::{
+    AcceptOptions, Acceptor, AcceptorCred, AuthenticatorTimes, InitOptions, ServiceTicket, initiate,
+};
 
 /// The moment at which everything happens unless a test moves it, with microseconds.
 pub(super) const NOW: i64 = 1_800_000_000_123_456;
@@ -80,6 +82,7 @@ pub(super) struct TestRealm {
     pub(super) store: OnceStore,
     pub(super) keytab: Keytab,
     pub(super) ticket: TestTicket,
+    pub(super) times: AuthenticatorTimes,
 }
 
 pub(super) struct TestTicket {
@@ -151,6 +154,7 @@ impl TestRealm {
         Self {
             store: small_store(Arc::<TestClock>::clone(&clock)),
             clock,
+            times: AuthenticatorTimes::of_another_clock(),
             keytab: Keytab {
                 entries: vec![entry],
                 others: Vec::new(),
@@ -205,6 +209,7 @@ impl TestRealm {
     pub(super) fn init_options(&self, flags: Flags) -> InitOptions {
         InitOptions {
             flags,
+            times: self.times.clone(),
             ..InitOptions::new(Arc::clone(&self.random))
         }
     }
