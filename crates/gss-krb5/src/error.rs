@@ -179,10 +179,11 @@ impl Error {
                 PeerMisbehaved::BindingsDiffer | PeerMisbehaved::BindingsMissing,
             )
             | Self::Local(Local::BindingsTooLong) => Major::BadBindings,
-            Self::PeerMisbehaved(PeerMisbehaved::DceStyle) => Major::DefectiveToken,
+            Self::PeerMisbehaved(PeerMisbehaved::DceStyle | PeerMisbehaved::HeaderCopy) => {
+                Major::DefectiveToken
+            }
             Self::PeerMisbehaved(
                 PeerMisbehaved::Integrity
-                | PeerMisbehaved::HeaderCopy
                 | PeerMisbehaved::Reflected
                 | PeerMisbehaved::NoAcceptorSubkey
                 | PeerMisbehaved::Checksum,
