@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use krb5_crypto::{
     AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96,
-    AES256_CTS_HMAC_SHA384_192, Enctype, KeyUsage,
+    AES256_CTS_HMAC_SHA384_192, Enctype, IntegrityError, KeyUsage,
 };
 use wire::random::Random;
 use wire::time::Timestamp;
@@ -14,12 +14,12 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::exchange::as_exchange::{
-    AsExchange, AsOptions, ExchangeError, Obtained, Progress, Secret,
+    AsExchange, AsOptions, ExchangeError, Obtained, Progress, ReplyError, Secret,
 };
 use crate::exchange::tgs::{TgsExchange, TgsOptions};
 use crate::formats::ccache::{CachedKey, Credential};
 use crate::messages::{
-    ApReq, Authenticator, AuthorizationData, AuthorizationDataElement, Checksum, Const,
+    ApReq, AsRep, Authenticator, AuthorizationData, AuthorizationDataElement, Checksum, Const,
     EncTicketPart, EncryptedData, EtypeInfo2Entry, Flags, KerberosString, MethodData, PaData,
     TgsRep, Ticket, Value, Word, encrypt_as, kdc_options, pa_type, ticket_flags,
 };
@@ -586,6 +586,9 @@ struct Forged {
     change: fn(&mut KdcReqBody<'_>),
     data: Option<KeyUsage>,
     added: fn() -> Vec<u8>,
+    checksum: fn(&mut Vec<u8>),
+    /// What the body is before the checksum covers it.
+    signed: fn(&mut KdcReqBody<'_>),
 }
 
 /// Authorization data of one element.
@@ -601,6 +604,8 @@ impl Forged {
         change: |_| {},
         data: None,
         added: || element(77, b"added"),
+        checksum: |_| {},
+        signed: |_| {},
     };
 
     fn encode(&self, kdc: &Kdc, tgt: &Credential) -> Vec<u8> {
@@ -626,7 +631,9 @@ impl Forged {
             .as_deref()
             .map(|added| EncryptedData::new(key, None, added));
         let usage = KeyUsage::TGS_REQ_AUTHENTICATOR_CHECKSUM;
-        let checksum = session.checksum(usage, &[&body.encode()]);
+        (self.signed)(&mut body);
+        let mut checksum = session.checksum(usage, &[&body.encode()]);
+        (self.checksum)(&mut checksum);
         (self.change)(&mut body);
         let client = alice();
         let authenticator = Authenticator {
@@ -899,4 +906,210 @@ fn log_in_elsewhere(kdc: &Kdc) -> Vec<u8> {
         panic!("a request");
     };
     kdc.reply(&bytes, NOW, &random)
+}
+
+/// A KDC and a client with keys of one enctype, which no password has to become first.
+fn kdc_with_keys(etype: &'static Enctype) -> Kdc {
+    let random = counting();
+    let mut principals = Principals::new(REALM, &[etype], &random);
+    principals.add_random(alice(), &[etype], &random);
+    principals.add_random(web(), &[etype], &random);
+    Kdc::new(principals, Policy::default())
+}
+
+/// The request with the timestamp, and what waits for its reply.
+fn second_request(kdc: &Kdc) -> (Vec<u8>, AsExchange) {
+    let random = counting();
+    let first = AsExchange::start(options(), keys(kdc, &alice()), NOW, &random);
+    let Progress::Send { bytes, next, .. } = first.unwrap() else {
+        panic!("a request");
+    };
+    let required = kdc.reply(&bytes, NOW, &random);
+    match next.next(&required, NOW, &random).unwrap() {
+        Progress::Send { bytes, next, .. } => (bytes, next),
+        Progress::Done(_) => panic!("a request"),
+    }
+}
+
+/// The request for a service's ticket, and what waits for its reply.
+fn tgs_request(tgt: &Credential) -> (Vec<u8>, TgsExchange) {
+    let options = TgsOptions::new(tgt.clone(), web());
+    match TgsExchange::start(options, NOW, &counting()).unwrap() {
+        Progress::Send { bytes, next, .. } => (bytes, next),
+        Progress::Done(_) => panic!("a request"),
+    }
+}
+
+/// Where `part` stands within `whole`.
+fn place(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
+    let at = part.as_ptr() as usize - whole.as_ptr() as usize;
+    at..at + part.len()
+}
+
+/// Copies of `whole` with a bit flipped in every few bytes of `part`, the first and the last included.
+fn altered(whole: &[u8], part: std::ops::Range<usize>) -> impl Iterator<Item = Vec<u8>> {
+    let last = part.end - 1;
+    part.step_by(5).chain([last]).map(|at| {
+        let mut other = whole.to_vec();
+        other[at] ^= 1 << (at % 8);
+        other
+    })
+}
+
+#[test]
+fn an_altered_timestamp_is_refused_in_each_enctype() {
+    for etype in ALL {
+        let kdc = kdc_with_keys(etype);
+        let (bytes, _) = second_request(&kdc);
+        assert!(AsRep::decode(&kdc.reply(&bytes, NOW, &counting())).is_ok());
+        let request = AsReq::decode(&bytes).unwrap();
+        let padata = request.padata.unwrap();
+        let sent = padata
+            .iter()
+            .find(|pa| pa.padata_type == pa_type::PA_ENC_TIMESTAMP);
+        let data = EncryptedData::decode(sent.unwrap().padata_value).unwrap();
+        for other in altered(&bytes, place(&bytes, data.cipher)) {
+            let reply = kdc.reply(&other, NOW, &counting());
+            assert_eq!(error_of(&reply), error_code::KDC_ERR_PREAUTH_FAILED);
+        }
+    }
+}
+
+#[test]
+fn an_altered_reply_is_refused_in_each_enctype() {
+    for etype in ALL {
+        let kdc = kdc_with_keys(etype);
+        let random = counting();
+        let (bytes, next) = second_request(&kdc);
+        let reply = kdc.reply(&bytes, NOW, &random);
+        let Ok(Progress::Done(tgt)) = next.next(&reply, NOW, &random) else {
+            panic!("a ticket")
+        };
+        let cipher = AsRep::decode(&reply).unwrap().enc_part.cipher;
+        for other in altered(&reply, place(&reply, cipher)) {
+            let refused = second_request(&kdc).1.next(&other, NOW, &random).err();
+            let expected = ReplyError::Secret(IntegrityError::Mismatch);
+            assert_eq!(refused, Some(ExchangeError::Reply(expected)));
+        }
+
+        let (bytes, next) = tgs_request(&tgt.credential);
+        let reply = kdc.reply(&bytes, NOW, &random);
+        assert!(matches!(next.next(&reply, NOW), Ok(Progress::Done(_))));
+        let cipher = TgsRep::decode(&reply).unwrap().enc_part.cipher;
+        for other in altered(&reply, place(&reply, cipher)) {
+            let refused = tgs_request(&tgt.credential).1.next(&other, NOW).err();
+            let expected = ReplyError::Integrity(IntegrityError::Mismatch);
+            assert_eq!(refused, Some(ExchangeError::Reply(expected)));
+        }
+    }
+}
+
+#[test]
+fn an_altered_request_for_a_ticket_is_refused_in_each_enctype() {
+    for etype in ALL {
+        let kdc = kdc_with_keys(etype);
+        let tgt = log_in(&kdc, options(), keys(&kdc, &alice()), NOW).unwrap();
+        let tgt = tgt.credential;
+        let (bytes, _) = tgs_request(&tgt);
+        let padata = TgsReq::decode(&bytes).unwrap().padata.unwrap();
+        let request = ApReq::decode(padata[0].padata_value).unwrap();
+        for cipher in [request.ticket.enc_part.cipher, request.authenticator.cipher] {
+            for other in altered(&bytes, place(&bytes, cipher)) {
+                let reply = kdc.reply(&other, NOW, &counting());
+                assert_eq!(error_of(&reply), error_code::KRB_AP_ERR_BAD_INTEGRITY);
+            }
+        }
+        let forged = |checksum| {
+            let cksum = Some(etype.checksum_type());
+            let forged = Forged {
+                cksum,
+                checksum,
+                ..Forged::GOOD
+            };
+            forged.encode(&kdc, &tgt)
+        };
+        assert!(TgsRep::decode(&forged(|_| {})).is_ok());
+        let wrong: [fn(&mut Vec<u8>); 4] = [
+            |checksum| checksum[0] ^= 1,
+            |checksum| *checksum.last_mut().unwrap() ^= 0x80,
+            |checksum| _ = checksum.pop(),
+            |checksum| checksum.push(0),
+        ];
+        for checksum in wrong {
+            let reply = forged(checksum);
+            assert_eq!(error_of(&reply), error_code::KRB_AP_ERR_MODIFIED);
+        }
+    }
+}
+
+/// Of an AS-REQ only the timestamp has somebody's word. What a flipped bit makes of the rest is another request, which is
+/// answered as what it says; the timestamp stays what it was.
+#[test]
+fn a_damaged_request_for_the_first_ticket_is_answered_as_what_it_is() {
+    let kdc = kdc_with_keys(AES256_CTS_HMAC_SHA1_96);
+    let random = counting();
+    let (bytes, _) = second_request(&kdc);
+    let good = AsReq::decode(&bytes).unwrap().padata.unwrap();
+    let cipher = |padata: &[PaData<'_>]| {
+        let sent = padata
+            .iter()
+            .find(|pa| pa.padata_type == pa_type::PA_ENC_TIMESTAMP);
+        sent.map(|sent| {
+            EncryptedData::decode(sent.padata_value)
+                .unwrap()
+                .cipher
+                .to_vec()
+        })
+    };
+    for bit in 0..bytes.len() * 8 {
+        let mut other = bytes.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        let reply = kdc.reply(&other, NOW, &random);
+        if AsRep::decode(&reply).is_ok() {
+            let padata = AsReq::decode(&other).unwrap().padata.unwrap();
+            assert_eq!(cipher(&padata), cipher(&good), "bit {bit}");
+        } else if !reply.is_empty() {
+            assert!(KrbError::decode(&reply).is_ok(), "bit {bit}");
+        }
+    }
+    for cut in 1..bytes.len() {
+        let reply = kdc.reply(&bytes[..cut], NOW, &random);
+        assert_eq!(error_of(&reply), error_code::KRB_ERR_GENERIC);
+    }
+    assert!(kdc.reply(&[], NOW, &random).is_empty());
+}
+
+/// CVE-2021-37750 and others: MIT's KDC looked into a name that was not there.
+#[test]
+fn a_request_may_leave_out_every_name() {
+    let kdc = kdc_with_keys(AES256_CTS_HMAC_SHA1_96);
+    let (bytes, _) = second_request(&kdc);
+    let refused = |change: fn(&mut KdcReqBody<'_>)| {
+        let mut request = AsReq::decode(&bytes).unwrap();
+        change(&mut request.req_body);
+        error_of(&kdc.reply(&request.encode(), NOW, &counting()))
+    };
+    let no_server = error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN;
+    let no_client = error_code::KDC_ERR_C_PRINCIPAL_UNKNOWN;
+    assert_eq!(refused(|body| body.sname = None), no_server);
+    assert_eq!(refused(|body| body.cname = None), no_client);
+    assert_eq!(
+        refused(|body| (body.cname, body.sname) = (None, None)),
+        no_client
+    );
+    let tgt = log_in(&kdc, options(), keys(&kdc, &alice()), NOW).unwrap();
+    let (bytes, _) = tgs_request(&tgt.credential);
+    let mut request = TgsReq::decode(&bytes).unwrap();
+    request.req_body.sname = None;
+    // The checksum is over another body, which is found first; the name is missing in the error too.
+    let reply = kdc.reply(&request.encode(), NOW, &counting());
+    assert_eq!(error_of(&reply), error_code::KRB_AP_ERR_MODIFIED);
+    let forged = Forged {
+        signed: |body| body.sname = None,
+        ..Forged::GOOD
+    };
+    assert_eq!(
+        error_of(&forged.encode(&kdc, &tgt.credential)),
+        error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN
+    );
 }
