@@ -297,3 +297,64 @@ fn a_keytab_offers_the_enctypes_it_has() {
     let none = AsExchange::start(options(), Secret::Keys(Vec::new()), NOW, &Fixed);
     assert_eq!(none.err(), Some(ExchangeError::NoUsableKey));
 }
+
+/// Nobody vouches for an error: whatever a flipped bit makes of it, what is asked for stays the same, and the proof that
+/// goes out is under our own key.
+#[test]
+fn a_damaged_error_is_refused_or_asks_for_nothing_else() {
+    let key = || Arc::new(AES256_CTS_HMAC_SHA1_96.random_key(&Fixed));
+    let start = || {
+        let secret = Secret::Keys(vec![(1, key())]);
+        request(AsExchange::start(options(), secret, NOW, &Fixed))
+    };
+    let body = |bytes: &[u8]| {
+        let KdcReqBody {
+            kdc_options,
+            cname,
+            realm,
+            sname,
+            etype,
+            ..
+        } = AsReq::decode(bytes).unwrap().req_body;
+        let names = [cname, sname].map(|name| name.unwrap().in_realm(realm));
+        (kdc_options, names, etype)
+    };
+    let asked = body(&start().bytes);
+    let cookie = PaData {
+        padata_type: pa_type::PA_FX_COOKIE,
+        padata_value: b"cookie",
+    };
+    let info = vec![EtypeInfo2Entry {
+        etype: 18,
+        salt: Some(KerberosString(b"salt")),
+        s2kparams: Some(&[0, 0, 0x10, 0]),
+    }]
+    .encode();
+    let info = PaData {
+        padata_type: pa_type::PA_ETYPE_INFO2,
+        padata_value: &info,
+    };
+    let good = required(&[cookie, info, ENC_TIMESTAMP]);
+    for bit in 0..good.len() * 8 {
+        let mut other = good.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        let Ok(progress) = start().next.next(&other, NOW, &Fixed) else {
+            continue;
+        };
+        let Progress::Send { bytes, .. } = progress else {
+            panic!("an error gives no ticket: bit {bit}");
+        };
+        assert_eq!(body(&bytes), asked, "bit {bit}");
+        let padata = AsReq::decode(&bytes).unwrap().padata.unwrap_or_default();
+        for sent in padata {
+            if sent.padata_type == pa_type::PA_ENC_TIMESTAMP {
+                let data = EncryptedData::decode(sent.padata_value).unwrap();
+                assert!(data.decrypt::<PaEncTsEnc>(&key()).is_ok(), "bit {bit}");
+            }
+        }
+    }
+    for cut in 0..good.len() {
+        let refused = failure(start().next.next(&good[..cut], NOW, &Fixed));
+        assert!(matches!(refused, ExchangeError::Reply(_)), "cut to {cut}");
+    }
+}
