@@ -268,4 +268,22 @@ mod tests {
             "FILE:/k"
         );
     }
+
+    #[test]
+    fn damage_is_an_error_or_another_name() {
+        let text = "FILE:/tmp/%{TEMP}/krb5cc_%{uid}";
+        let damaged = super::super::vectors::damaged(text.as_bytes());
+        for text in damaged.filter_map(|bytes| String::from_utf8(bytes).ok()) {
+            let Ok(expanded) = expand(&text, &TOKENS) else {
+                continue;
+            };
+            assert!(!expanded.contains("%{"), "{text}");
+            if let Ok(name) = CcacheName::parse(&expanded) {
+                assert_eq!(CcacheName::parse(&name.to_string()), Ok(name), "{text}");
+            }
+            if let Ok(name) = KeytabName::parse(&expanded) {
+                assert_eq!(KeytabName::parse(&name.to_string()), Ok(name), "{text}");
+            }
+        }
+    }
 }

@@ -219,3 +219,16 @@ fn paths_between_realms() {
     assert_eq!(between("A", "B"), [""; 0]);
     assert_eq!(between("A.COM", "A.COM"), [""; 0]);
 }
+
+#[test]
+fn a_damaged_server_is_none_or_has_a_host() {
+    for text in ["tcp/kdc.example.org:88", "[2001:db8::1]:750", "udp/two"] {
+        let damaged = crate::formats::vectors::damaged(text.as_bytes());
+        for text in damaged.filter_map(|bytes| String::from_utf8(bytes).ok()) {
+            if let Some(Server::Address(ServerAddress { host, port, .. })) = Server::parse(&text) {
+                assert!(text.contains(&host) && !host.is_empty(), "{text}");
+                assert!(port != Some(0), "{text}");
+            }
+        }
+    }
+}
