@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gss_core::bindings::ChannelBindings;
 use gss_core::error::{Error, Major};
 use gss_core::flags::Flags;
-use gss_core::mechanism::{self, Failure, Handshake as _};
+use gss_core::mechanism::{self, Failure};
 use gss_core::name::Name;
 use gss_krb5::{AcceptOptions, InitOptions};
 

@@ -16,6 +16,7 @@ mod handshake;
 pub mod host;
 mod identity;
 mod names;
+mod negotiate;
 pub mod realm;
 mod stack;
 pub mod tickets;

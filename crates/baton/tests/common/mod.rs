@@ -128,7 +128,7 @@ impl Site {
         }
     }
 
-    fn client(&self, name: &str) -> Credential {
+    pub fn client(&self, name: &str) -> Credential {
         let client = Principal::user(name, REALM);
         let start = Timestamp::from_seconds(now().seconds());
         let mut cache = CredentialCache::new(client.clone());
