@@ -68,6 +68,8 @@ fn echo() -> Result<(), Box<dyn Error>> {
 }
 
 fn say_back(mut connection: &TcpStream) {
+    // Else the last part of an answer waits for the acknowledgement of the one before.
+    let _ = connection.set_nodelay(true);
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = connection.read(&mut buffer) {
         if connection.write_all(&buffer[..count]).is_err() {
