@@ -23,21 +23,10 @@ pub const DEFAULT_ENCTYPES: [&Enctype; 4] = [
     AES128_CTS_HMAC_SHA256_128,
 ];
 
-/// Whether DNS says what a host is really called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Canonicalize {
-    /// Ask it first.
-    Yes,
-    /// Never ask.
-    No,
-    /// Ask it if the KDC does not know the name as it is.
-    Fallback,
-}
-
 /// The configuration of one host or user.
 ///
 /// `[libdefaults]` is flat here: its per-realm subsections, and `[appdefaults]`, are for applications of MIT's
-/// distribution and are not read.
+/// distribution and are not read. What has no effect here is not read either; `docs/behaviour.md` lists it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The realm of names that have none.
@@ -52,7 +41,7 @@ pub struct Settings {
     pub default_client_keytab_name: Option<String>,
     /// The credential cache, not yet expanded.
     pub default_ccache_name: Option<String>,
-    /// The replay cache, not yet expanded.
+    /// The replay cache, not yet expanded. Nothing hangs on it so far: marks go into the once-store.
     pub default_rcache_name: Option<String>,
     /// The version of new credential caches.
     pub ccache_type: Version,
@@ -70,20 +59,8 @@ pub struct Settings {
     pub forwardable: bool,
     /// Whether proxiable tickets are asked for.
     pub proxiable: bool,
-    /// Whether the KDC may correct names.
-    pub canonicalize: bool,
     /// Whether KDCs are found through DNS.
     pub dns_lookup_kdc: bool,
-    /// Whether the realms of hosts are found through DNS.
-    pub dns_lookup_realm: bool,
-    /// Whether DNS corrects hosts' names.
-    pub dns_canonicalize_hostname: Canonicalize,
-    /// Whether hosts' names are corrected by their addresses too.
-    pub rdns: bool,
-    /// The domain of hosts' names without one.
-    pub qualify_shortname: Option<String>,
-    /// Whether an acceptor takes tickets for a service on whatever host.
-    pub ignore_acceptor_hostname: bool,
     /// Requests longer than this go over TCP first.
     pub udp_preference_limit: usize,
     /// How long an exchange with KDCs may take.
@@ -114,13 +91,7 @@ impl Default for Settings {
             renew_lifetime: None,
             forwardable: false,
             proxiable: false,
-            canonicalize: false,
             dns_lookup_kdc: true,
-            dns_lookup_realm: false,
-            dns_canonicalize_hostname: Canonicalize::Yes,
-            rdns: true,
-            qualify_shortname: None,
-            ignore_acceptor_hostname: false,
             udp_preference_limit: 1465,
             request_timeout: None,
             realms: Realms::default(),
@@ -154,13 +125,7 @@ impl Settings {
             renew_lifetime: libdefaults.duration("renew_lifetime")?,
             forwardable: libdefaults.boolean("forwardable", false)?,
             proxiable: libdefaults.boolean("proxiable", false)?,
-            canonicalize: libdefaults.boolean("canonicalize", false)?,
-            dns_lookup_kdc: libdefaults.dns("dns_lookup_kdc", true)?,
-            dns_lookup_realm: libdefaults.dns("dns_lookup_realm", false)?,
-            dns_canonicalize_hostname: libdefaults.canonicalize()?,
-            rdns: libdefaults.boolean("rdns", true)?,
-            qualify_shortname: libdefaults.string("qualify_shortname"),
-            ignore_acceptor_hostname: libdefaults.boolean("ignore_acceptor_hostname", false)?,
+            dns_lookup_kdc: libdefaults.dns_lookup_kdc()?,
             udp_preference_limit: libdefaults
                 .udp_preference_limit(defaults.udp_preference_limit)?,
             request_timeout: libdefaults.duration("request_timeout")?,
@@ -217,21 +182,10 @@ impl Libdefaults<'_> {
         }
     }
 
-    /// `dns_fallback` is the old name for both of these.
-    fn dns(&self, name: &str, default: bool) -> Result<bool, ConfError> {
-        let fallback = self.boolean("dns_fallback", default)?;
-        self.boolean(name, fallback)
-    }
-
-    fn canonicalize(&self) -> Result<Canonicalize, ConfError> {
-        match self.relation("dns_canonicalize_hostname") {
-            None => Ok(Canonicalize::Yes),
-            Some(relation) if relation.value.eq_ignore_ascii_case("fallback") => {
-                Ok(Canonicalize::Fallback)
-            }
-            Some(relation) if relation.boolean()? => Ok(Canonicalize::Yes),
-            Some(_) => Ok(Canonicalize::No),
-        }
+    /// `dns_fallback` is an old name for this one, and for another that is not read.
+    fn dns_lookup_kdc(&self) -> Result<bool, ConfError> {
+        let fallback = self.boolean("dns_fallback", true)?;
+        self.boolean("dns_lookup_kdc", fallback)
     }
 
     fn udp_preference_limit(&self, default: usize) -> Result<usize, ConfError> {
