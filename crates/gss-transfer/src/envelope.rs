@@ -26,7 +26,14 @@ const VERSION: u8 = 1;
 /// State is padded to a multiple of this, so that a token's length tells little.
 const PAD_TO: usize = 32;
 const SEAL_TAG: usize = 16;
+/// The longest state that is sealed: many times what a context has, and far below the cipher's own limit.
+const MAX_STATE: usize = 16 * 1024 * 1024;
 const TAG: usize = 16;
+
+/// A state that is longer than any context's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the context's state is longer than {MAX_STATE} bytes")]
+pub struct TooLong;
 
 /// Why bytes are not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +79,10 @@ pub(crate) fn seal(
     deposit: &Deposit,
     store: &[u8],
     state: &[u8],
-) -> Vec<u8> {
+) -> Result<Vec<u8>, TooLong> {
+    if state.len() > MAX_STATE {
+        return Err(TooLong);
+    }
     let mut token = Vec::with_capacity(token_length(mechanism, state.len()));
     token.extend_from_slice(&(mechanism.bytes().len() as u32).to_be_bytes());
     token.extend_from_slice(mechanism.bytes());
@@ -89,12 +99,13 @@ pub(crate) fn seal(
         associated,
         body.into(),
     );
-    match sealed {
-        Ok(seal) => token.extend_from_slice(&seal),
-        // 64 GiB of state: never, but its plaintext must not leave in the token.
-        Err(_) => token.zeroize(),
-    }
-    token
+    let Ok(seal) = sealed else {
+        // Its plaintext must not stay in the buffer.
+        token.zeroize();
+        return Err(TooLong);
+    };
+    token.extend_from_slice(&seal);
+    Ok(token)
 }
 
 /// A token's parts, read but not trusted.

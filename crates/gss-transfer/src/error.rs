@@ -3,7 +3,7 @@
 use gss_core::error::Major;
 
 use crate::deposit::DepositError;
-use crate::envelope::Malformed;
+use crate::envelope::{Malformed, TooLong};
 use crate::policy::{PolicyError, Refusal};
 
 /// Why a context could not be exported or imported.
@@ -28,6 +28,9 @@ pub enum Error {
     /// The mechanism could not write its state down.
     #[error("the context's state could not be saved")]
     Save(#[source] gss_core::error::Error),
+    /// The state is longer than a token can hold.
+    #[error("the context's state could not be sealed")]
+    TooLong(#[source] TooLong),
     /// The once-store does not answer, or is full.
     #[error("the once-store does not answer")]
     Store(#[source] once::StoreError),
@@ -65,9 +68,11 @@ impl Error {
         match self {
             Self::SwitchedOff | Self::NotTransferable => Major::Unavailable,
             Self::ContextExpired => Major::ContextExpired,
-            Self::NoLifetime | Self::Policy(_) | Self::Store(_) | Self::Deposit(_) => {
-                Major::Failure
-            }
+            Self::NoLifetime
+            | Self::TooLong(_)
+            | Self::Policy(_)
+            | Self::Store(_)
+            | Self::Deposit(_) => Major::Failure,
             Self::Save(cause) => cause.major(),
             Self::Malformed(_) | Self::Restore(_) => Major::DefectiveToken,
             Self::NotThere | Self::TokenExpired | Self::TakenFirst => Major::NoContext,
@@ -93,6 +98,7 @@ impl Error {
                 Self::Refused(_) => 12,
                 Self::Restore(_) => 13,
                 Self::NoLifetime => 14,
+                Self::TooLong(_) => 15,
             }
     }
 }

@@ -86,7 +86,8 @@ impl Exporter<'_> {
                 &deposit,
                 carrier.bound(store),
                 &state,
-            ),
+            )
+            .map_err(Error::TooLong)?,
             tag,
             deposit: deposit.encode(),
             expires,

@@ -376,6 +376,16 @@ fn a_context_without_the_flag_stays_where_it_is() {
 }
 
 #[test]
+fn a_state_that_is_too_long_is_not_sealed_and_leaves_no_deposit() {
+    let world = World::new();
+    let long = vec![0; (16 << 20) + 1];
+    let error = world.export(&long, &Policy::default()).unwrap_err();
+    assert!(matches!(error, Error::TooLong(_)), "{error}");
+    assert_eq!(error.major(), Major::Failure);
+    assert_eq!(world.store.counts().unwrap().put, 0);
+}
+
+#[test]
 fn of_many_threads_one_wins() {
     let world = World::new();
     for _ in 0..50 {
