@@ -18,12 +18,12 @@ use krb5::messages::{
     KrbError, MAX_DEPTH, PrincipalName, Realm, Ticket, Value, Word, ap_options, ticket_flags,
 };
 use krb5::principal::Principal;
-use krb5_crypto::{Key, KeyUsage};
+use krb5_crypto::{Enctype, Key, KeyUsage};
 use once::ClaimError;
 use wire::der::Flags as Bits;
 use wire::time::{Clock, Timestamp};
 
-use super::realm::{TestRealm, done, enctypes, failed, same_key, signed};
+use super::realm::{TestRealm, done, enctypes, failed, one_bit_flips, same_key, signed};
 use crate::checksum::{GSS_CHECKSUM, GssChecksum, NO_BINDINGS, hash};
 use crate::{Acceptor, Error, Local, Malformed, PeerMisbehaved};
 
@@ -57,7 +57,11 @@ const ASKED: Flags = Flags::from_bits(2 | 4 | 8 | 16 | 32);
 
 impl Attempt {
     fn new() -> Self {
-        let realm = TestRealm::new(enctypes().nth(1).unwrap());
+        Self::of(enctypes().nth(1).unwrap())
+    }
+
+    fn of(enctype: &'static Enctype) -> Self {
+        let realm = TestRealm::new(enctype);
         let subkey = realm
             .ticket
             .session_key
@@ -961,6 +965,23 @@ fn an_ordinary_checksum_over_nothing_is_taken() {
         let (reply, context) = done(attempt.accept(&attempt.token()));
         assert_eq!(context.facts().flags.bits(), flags | 128 | 256);
         assert_eq!(reply.is_some(), flags & 2 != 0);
+    }
+}
+
+#[test]
+fn an_altered_ordinary_checksum_is_refused_in_each_enctype() {
+    for enctype in enctypes() {
+        let mut attempt = Attempt::of(enctype);
+        let (cksumtype, good) = plain_checksum(&attempt, &[]);
+        attempt.cksum = Some((cksumtype, good.clone()));
+        done(attempt.accept(&attempt.token()));
+        let cuts = (0..good.len()).map(|cut| good[..cut].to_vec());
+        let flips = one_bit_flips(&good).map(|(_, other)| other);
+        for other in cuts.chain(flips) {
+            attempt.cksum = Some((cksumtype, other));
+            let failure = failed(attempt.accept(&attempt.token()));
+            assert_eq!(failure.error.major(), Major::BadMic, "{}", enctype.name());
+        }
     }
 }
 
