@@ -217,4 +217,28 @@ mod tests {
             assert_eq!(GssChecksum::parse(&other), Err(Malformed::BindingsLength));
         }
     }
+
+    /// With credentials and two extensions behind it: only a cut between two parts leaves a checksum, and a flipped bit one
+    /// that says what it says now.
+    #[test]
+    fn damage_is_an_error_or_what_the_bytes_say() {
+        let credentials = [&[1, 0, 3, 0][..], b"abc"].concat();
+        let extension = [&[0, 0, 0, 9, 0, 0, 0, 2][..], b"xy"].concat();
+        let bytes = whole(0x3f, &[&credentials[..], &extension, &extension].concat());
+        assert!(GssChecksum::parse(&bytes).is_ok());
+        let passing: Vec<_> = (0..bytes.len())
+            .filter(|&cut| GssChecksum::parse(&bytes[..cut]).is_ok())
+            .collect();
+        assert_eq!(passing, [24, 24 + 7, 24 + 7 + 10]);
+        for bit in 0..bytes.len() * 8 {
+            let mut other = bytes.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(parsed) = GssChecksum::parse(&other) {
+                assert_eq!(other[..4], bytes[..4], "bit {bit}");
+                assert_eq!(parsed.bindings, other[4..20], "bit {bit}");
+                let flags = u32::from_le_bytes([other[20], other[21], other[22], other[23]]);
+                assert_eq!(parsed.flags, Flags::from_bits(flags) & DEFINED, "bit {bit}");
+            }
+        }
+    }
 }

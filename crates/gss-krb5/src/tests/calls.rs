@@ -381,6 +381,33 @@ fn a_refusal_tells_its_code_and_its_text() {
     }
 }
 
+/// Nobody vouches for an error: whatever it is made to say ends the handshake.
+#[test]
+fn a_damaged_refusal_is_one() {
+    let realm = realm();
+    let server = &realm.ticket.server;
+    let error = KrbError {
+        pvno: Const,
+        msg_type: Const,
+        ctime: None,
+        cusec: None,
+        stime: realm.clock.now().into(),
+        susec: realm.clock.now().into(),
+        error_code: 41,
+        crealm: None,
+        cname: None,
+        realm: krb5::messages::Realm(server.realm()),
+        sname: server.into(),
+        e_text: None,
+        e_data: Some(b"data"),
+    };
+    let token = framing::frame(Oid::KRB5, &[&[3, 0], &error.encode()[..]].concat());
+    for (bit, other) in one_bit_flips(&token) {
+        let (_, initiator) = initiators(&realm);
+        failed_at(initiator.step(&other, &realm.host()), "error", bit);
+    }
+}
+
 #[test]
 fn an_acceptors_subkey_is_of_a_permitted_enctype() {
     let realm = realm();
