@@ -2,7 +2,6 @@
 //! changes its user, its session and its control group as it likes.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 
 use gss_transfer::identity::{Identity, Leader, Wanted};
 use rustix::process;
@@ -11,9 +10,11 @@ use rustix::process;
 pub(crate) fn of_this_process(wanted: Wanted) -> Identity {
     let mut identity = Identity {
         user: process::geteuid().as_raw(),
-        user_namespace: namespace("user"),
         ..Identity::default()
     };
+    if wanted.user_namespace {
+        identity.user_namespace = namespace("user");
+    }
     if wanted.groups {
         identity.groups.push(process::getegid().as_raw());
         let others = process::getgroups().unwrap_or_default();
@@ -31,9 +32,12 @@ pub(crate) fn of_this_process(wanted: Wanted) -> Identity {
     identity
 }
 
+/// The number of this process's namespace. The link tells it, `user:[4026531837]`; to follow that costs twice as much, because the
+/// kernel makes an inode for it each time.
 fn namespace(kind: &str) -> Option<u64> {
-    let metadata = fs::metadata(format!("/proc/self/ns/{kind}")).ok()?;
-    Some(metadata.ino())
+    let link = fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+    let number = link.to_str()?.strip_prefix(kind)?;
+    number.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// A group's or session's number with the start of its leader. Without a leader the number may be another's tomorrow: then
@@ -93,6 +97,7 @@ mod tests {
     #[test]
     fn the_kernel_tells_who_we_are() {
         let all = Wanted {
+            user_namespace: true,
             groups: true,
             bounds: true,
         };
@@ -103,6 +108,16 @@ mod tests {
         assert!(identity.user_namespace.is_some());
         assert!(identity.process_namespace.is_some());
         assert_eq!(identity, of_this_process(all), "facts, not guesses");
+    }
+
+    #[test]
+    fn a_namespace_has_the_number_of_its_file() {
+        use std::os::unix::fs::MetadataExt;
+        for kind in ["user", "pid"] {
+            let file = fs::metadata(format!("/proc/self/ns/{kind}")).expect("procfs is here");
+            assert_eq!(namespace(kind), Some(file.ino()));
+        }
+        assert_eq!(namespace("none"), None);
     }
 
     #[test]
