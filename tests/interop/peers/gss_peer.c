@@ -14,6 +14,8 @@
  *   inquire                             ->  ok MAJOR FLAGS LIFETIME SOURCE TARGET
  *   bench OPERATION SIZE COUNT          ->  ok NANOSECONDS   (see bench_message)
  *   reset
+ *
+ * It initiates with Kerberos, or with SPNEGO if GSS_PEER_SPNEGO is in the environment; it accepts either.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,8 @@ static OM_uint32 wanted_flags;
 static struct gss_channel_bindings_struct bindings_storage;
 static gss_channel_bindings_t bindings = GSS_C_NO_CHANNEL_BINDINGS;
 static gss_OID_desc krb5 = {9, (void *)"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"};
+static gss_OID_desc spnego = {6, (void *)"\x2b\x06\x01\x05\x05\x02"};
+static gss_OID mechanism = &krb5;
 static gss_OID_desc hostbased = {10, (void *)"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x04"};
 
 static int digit(int c) {
@@ -60,7 +64,7 @@ static void print_status_text(OM_uint32 code, int type) {
     OM_uint32 minor, more = 0;
     gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
     size_t i;
-    if (GSS_ERROR(gss_display_status(&minor, code, type, &krb5, &more, &text))) return;
+    if (GSS_ERROR(gss_display_status(&minor, code, type, mechanism, &more, &text))) return;
     for (i = 0; i < text.length; i++) {
         char c = ((char *)text.value)[i];
         putchar(c == '\n' ? ' ' : c);
@@ -100,7 +104,7 @@ static void step(const char *hex) {
     OM_uint32 major, minor = 0, ignored;
     gss_buffer_desc in = from_hex(hex), out = GSS_C_EMPTY_BUFFER;
     if (is_initiator)
-        major = gss_init_sec_context(&minor, credential, &context, target, &krb5, wanted_flags, 0, bindings,
+        major = gss_init_sec_context(&minor, credential, &context, target, mechanism, wanted_flags, 0, bindings,
                                      in.length ? &in : GSS_C_NO_BUFFER, NULL, &out, NULL, NULL);
     else
         major = gss_accept_sec_context(&minor, &context, credential, &in, bindings, NULL, NULL, &out, NULL, NULL, NULL);
@@ -272,6 +276,7 @@ static void acquire_acceptor(void) {
 int main(void) {
     char *line = malloc(LINE);
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+    if (getenv("GSS_PEER_SPNEGO")) mechanism = &spnego;
     while (fgets(line, LINE, stdin)) {
         char *command = strtok(line, " \n"), *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n"), *c = strtok(NULL, " \n");
         if (!command) continue;
