@@ -1,5 +1,6 @@
 //! The service's side, in the order of RFC 4120 §3.2.3: each step gives the value that the next one needs.
 
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -262,15 +263,31 @@ fn open_ticket<'k>(
     let named = ticket.sname.in_realm(ticket.realm);
     let wanted = server.unwrap_or(&named);
     let (etype, kvno) = (ticket.enc_part.etype, ticket.enc_part.kvno.map(Word::bits));
-    let own = keytab.candidates(wanted, etype, kvno);
-    let any = (keytab.entries.iter())
-        .filter(|entry| server.is_none() && entry.key.enctype().number() == etype);
-    for entry in own.chain(any) {
+    for entry in keys_to_try(keytab, wanted, server.is_none(), etype, kvno) {
         if let Ok(plaintext) = ticket.enc_part.decrypt::<EncTicketPart<'_>>(&entry.key) {
             return Ok((plaintext, entry));
         }
     }
     Err(why_closed(keytab, wanted, etype, kvno))
+}
+
+/// The keys of `wanted`, then, if `any` will do, the others of the enctype: each of them once.
+fn keys_to_try<'k>(
+    keytab: &'k Keytab,
+    wanted: &Principal,
+    any: bool,
+    etype: i32,
+    kvno: Option<u32>,
+) -> Vec<&'k KeytabEntry> {
+    let mut keys: Vec<_> = keytab.candidates(wanted, etype, kvno).collect();
+    let own = keys.len();
+    for entry in keytab.entries.iter().filter(|_| any) {
+        let tried = keys[..own].iter().any(|tried| ptr::eq(*tried, entry));
+        if entry.key.enctype().number() == etype && !tried {
+            keys.push(entry);
+        }
+    }
+    keys
 }
 
 /// Why no key opened a ticket: there is none, none of its version, or the ticket is at fault.
@@ -321,6 +338,40 @@ mod tests {
     use krb5_crypto::Enctype;
 
     use super::*;
+
+    /// Otherwise a forged ticket costs twice what it has to.
+    #[test]
+    fn no_key_is_tried_twice() {
+        let (own, other) = (
+            Principal::service("HTTP", "web", "R"),
+            Principal::user("x", "R"),
+        );
+        let entry = |principal: &Principal, kvno, number| {
+            let enctype = Enctype::from_number(number).unwrap();
+            KeytabEntry {
+                principal: principal.clone(),
+                timestamp: Timestamp::default(),
+                kvno,
+                key: Arc::new(Key::new(enctype, &vec![1; enctype.key_length()]).unwrap()),
+            }
+        };
+        let keytab = Keytab {
+            entries: vec![
+                entry(&other, 9, 17),
+                entry(&own, 1, 17),
+                entry(&own, 2, 17),
+                entry(&own, 2, 18),
+            ],
+            others: Vec::new(),
+        };
+        let versions = |any, kvno| -> Vec<u32> {
+            let keys = keys_to_try(&keytab, &own, any, 17, kvno);
+            keys.iter().map(|entry| entry.kvno).collect()
+        };
+        assert_eq!(versions(true, Some(2)), [2, 9, 1]);
+        assert_eq!(versions(true, None), [1, 2, 9]);
+        assert_eq!(versions(false, Some(2)), [2]);
+    }
 
     /// Everything that a mark is of makes another one when it alone changes.
     #[test]
