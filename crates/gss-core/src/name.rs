@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wire::shown::Shown;
+
 use crate::oid::Oid;
 
 /// A name of a type. A mechanism's own names have its name type and the one spelling that the mechanism displays.
@@ -41,9 +43,23 @@ impl Name {
     }
 }
 
-/// Bytes that are not UTF-8 show as replacement characters.
+/// Bytes that are not UTF-8 show as replacement characters, control characters as escapes. It is shown whole: names that
+/// differ in their ends do not look the same.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", String::from_utf8_lossy(&self.text))
+        write!(f, "{}", Shown::whole(&self.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_on_one_line_and_to_its_end() {
+        let name = Name::krb5_principal("a\r\u{9b}2J@R");
+        assert_eq!(name.to_string(), r"a\x0d\x9b2J@R");
+        let long = "x".repeat(60_000);
+        assert_eq!(Name::krb5_principal(&long).to_string(), long);
     }
 }

@@ -19,6 +19,7 @@ use krb5::messages::{
 use krb5::principal::Principal;
 use krb5_crypto::{Enctype, Key};
 use wire::random::{self, Random};
+use wire::shown::Shown;
 use wire::time::Timestamp;
 
 use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT};
@@ -271,9 +272,7 @@ fn refused(error: &[u8]) -> Error {
     match KrbError::decode(error) {
         Ok(error) => Error::PeerRefused {
             code: error.error_code,
-            text: error.e_text.map_or_else(String::new, |text| {
-                String::from_utf8_lossy(text.0).into_owned()
-            }),
+            text: (error.e_text).map_or_else(String::new, |text| Shown::new(text.0).to_string()),
         },
         Err(cause) => ApError::from(cause).into(),
     }

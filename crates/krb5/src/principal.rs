@@ -7,6 +7,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use thiserror::Error;
+use wire::shown::Shown;
 
 /// The name type is not known.
 pub const NT_UNKNOWN: i32 = 0;
@@ -206,10 +207,12 @@ impl Hash for Principal {
     }
 }
 
-/// The text form; bytes that are not UTF-8 show as replacement characters.
+/// The text form as it may be shown to people, who are not harmed by a peer's choice of it: bytes that are not UTF-8 are
+/// replacement characters, control characters beyond the text form's own escapes are escaped, and a long name is cut.
+/// What has to be exact is [`to_bytes`](Self::to_bytes).
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&String::from_utf8_lossy(&self.to_bytes()))
+        f.pad(&Shown::new(&self.to_bytes()).to_string())
     }
 }
 
@@ -340,6 +343,15 @@ mod tests {
             Principal::parse("host/a.example@R", None).unwrap().salt(),
             b"Rhosta.example"
         );
+    }
+
+    #[test]
+    fn a_name_is_shown_on_one_line_that_ends() {
+        let name = Principal::user("\r\n\x1b[2J", "R");
+        assert_eq!(name.to_string(), r"\x0d\n\x1b[2J@R");
+        assert_eq!(name.to_bytes(), b"\r\\n\x1b[2J@R");
+        let long = Principal::user([b'x'; 60_000], "R").to_string();
+        assert_eq!(long, "x".repeat(256) + "\u{2026}");
     }
 
     #[test]

@@ -373,6 +373,19 @@ fn a_refusal_tells_its_code_and_its_text() {
     assert_eq!(failure.error.major(), Major::Failure);
     assert_eq!(failure.error.minor(), 0x96c7_3a00 + 37);
     assert!(failure.error.to_string().contains("set your clock"));
+    // Nobody has authenticated the text.
+    let hostile = [&b"\r\n\x1b[2J"[..], &[b'x'; 60_000]].concat();
+    let mut other = error.clone();
+    other.e_text = Some(krb5::messages::KerberosString(&hostile));
+    let token = framing::frame(Oid::KRB5, &[&[3, 0], &other.encode()[..]].concat());
+    let (_, initiator) = initiators(&realm);
+    let text = failed(initiator.step(&token, &realm.host()))
+        .error
+        .to_string();
+    assert!(
+        text.contains(r"\x0d\x0a\x1b[2Jx") && text.len() < 400,
+        "{text}"
+    );
     // One that cannot be read is no better.
     for cut in 0..error.encode().len() {
         let token = framing::frame(Oid::KRB5, &[&[3, 0], &error.encode()[..cut]].concat());

@@ -728,6 +728,20 @@ fn each_check_alone_refuses() {
     }
 }
 
+/// Nobody has authenticated the name of a ticket that no key opens.
+#[test]
+fn a_tickets_own_name_is_shown_in_one_line_that_ends() {
+    let mut attempt = Attempt::new();
+    attempt.realm.keytab = Keytab::default();
+    let host = [&b"\r\n\x1b[2J"[..], &[b'x'; 60_000]].concat();
+    attempt.realm.ticket.server = Principal::service("host", &host, "EXAMPLE.COM");
+    let text = failed(attempt.accept(&attempt.token())).error.to_string();
+    assert!(
+        text.contains(r"host/\x0d\n\x1b[2Jx") && text.len() < 400,
+        "{text}"
+    );
+}
+
 #[test]
 fn a_peer_that_waits_for_nothing_is_told_nothing() {
     for (name, change, code, ..) in ROWS {

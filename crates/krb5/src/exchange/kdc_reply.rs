@@ -13,6 +13,7 @@ use std::time::Duration;
 use krb5_crypto::{CryptoError, Enctype, IntegrityError};
 use thiserror::Error;
 use wire::der::{GeneralString, application};
+use wire::shown::Shown;
 use wire::time::Timestamp;
 
 use crate::formats::ccache::{CachedKey, Credential, TimeOffset, Typed};
@@ -174,9 +175,7 @@ impl fmt::Display for KdcError {
 impl ExchangeError {
     /// The names are those of the request: the KDC's may be left out, and nobody vouches for them.
     pub(crate) fn refused(error: &KrbError<'_>, client: &Principal, server: &Principal) -> Self {
-        let text = error
-            .e_text
-            .map(|text| String::from_utf8_lossy(text.0).into_owned());
+        let text = error.e_text.map(|text| Shown::new(text.0).to_string());
         Self::Refused(Box::new(KdcError {
             code: error.error_code,
             client: client.clone(),

@@ -4,6 +4,8 @@
 //! The contents of a ticket's transited field are authentic but chosen by other realms' KDCs: they are read as a
 //! stream, one realm at a time, so that a short field cannot grow into a large list.
 
+use wire::shown::Shown;
+
 use crate::formats::settings::Capaths;
 
 /// The type of the encoding that is read here (RFC 4120 §5.3).
@@ -213,7 +215,7 @@ fn between(
 }
 
 fn text(realm: &[u8]) -> String {
-    String::from_utf8_lossy(realm).into_owned()
+    Shown::new(realm).to_string()
 }
 
 #[cfg(test)]
