@@ -48,11 +48,17 @@ pub(crate) struct DemoArgs {
 
 /// Shows it all.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
-    let begun = Instant::now();
     let leftovers = Leftovers::watch()?;
+    let shown = show(args, &leftovers);
+    leftovers.stand_aside();
+    shown
+}
+
+fn show(args: &DemoArgs, leftovers: &Leftovers) -> Result<(), Box<dyn Error>> {
+    let begun = Instant::now();
     let mut report = Report::default();
-    let places = Places::new(&leftovers)?;
-    let stage = Stage::set(&leftovers, &places)?;
+    let places = Places::new(leftovers)?;
+    let stage = Stage::set(leftovers, &places)?;
     stage.introduce(&report)?;
 
     report.title("Conversations");
@@ -64,7 +70,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
     stage.show_holders(&mut report, &long)?;
     let moved = stage.replace_workers(&mut report, &mut long)?;
 
-    let trials = stage.trials(&leftovers, &places);
+    let trials = stage.trials(leftovers, &places);
     trials.run(&mut report)?;
 
     report.title("Figures");
@@ -86,7 +92,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
     if broken > 0 {
         return Err(format!("{broken} of {claims} claims did not hold").into());
     }
-    println!("\nAll {claims} claims held, in {seconds:.1} s.");
+    report::print(&format!("\nAll {claims} claims held, in {seconds:.1} s."));
     Ok(())
 }
 

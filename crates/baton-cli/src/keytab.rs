@@ -1,6 +1,7 @@
 //! `baton keytab`: what is in a keytab, and changes of it that lose nothing.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use baton::host::keytab::KeytabFile;
@@ -153,17 +154,22 @@ fn rows(keytab: &Keytab) -> impl Iterator<Item = Row<'_>> {
 fn list(env: &Environment, args: &ListArgs) -> Result<(), Box<dyn Error>> {
     let path = path(env, args.file.as_deref())?;
     let keytab = KeytabFile::new(&path).current()?;
-    println!("Keytab {}", path.display());
-    println!(
+    writeln!(io::stdout(), "Keytab {}", path.display())?;
+    writeln!(
+        io::stdout(),
         "{:>10}  {:20}  {:26}  principal",
-        "version", "written", "enctype"
-    );
+        "version",
+        "written",
+        "enctype"
+    )?;
     for row in rows(&keytab) {
         let (written, enctype) = (utc(row.written), enctype_name(row.enctype));
-        println!(
+        writeln!(
+            io::stdout(),
             "{:>10}  {written}  {enctype:26}  {}",
-            row.kvno, row.principal
-        );
+            row.kvno,
+            row.principal
+        )?;
     }
     Ok(())
 }
@@ -197,11 +203,12 @@ fn add(env: &Environment, args: &AddArgs) -> Result<(), Box<dyn Error>> {
     keytab_change::change(&path, true, |keytab| put(keytab, &new, &path))?;
     for entry in &new {
         let name = entry.key.enctype().name();
-        println!(
+        writeln!(
+            io::stdout(),
             "{}: added {principal} version {}, {name}",
             path.display(),
             entry.kvno
-        );
+        )?;
     }
     Ok(())
 }
@@ -279,6 +286,10 @@ fn remove(env: &Environment, args: &RemoveArgs) -> Result<(), Box<dyn Error>> {
             _ => Ok(()),
         }
     })?;
-    println!("{}: {removed} keys of {principal} removed", path.display());
+    writeln!(
+        io::stdout(),
+        "{}: {removed} keys of {principal} removed",
+        path.display()
+    )?;
     Ok(())
 }

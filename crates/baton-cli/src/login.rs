@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,13 +78,14 @@ pub(crate) fn run(args: &LoginArgs) -> Result<(), Box<dyn Error>> {
         )
     })?;
     let (ends, left) = (ticket.endtime.seconds(), ticket.endtime.seconds() - now());
-    println!(
+    writeln!(
+        io::stdout(),
         "{} is logged in until {} ({})",
         ticket.client,
         utc(ends),
         span(left)
-    );
-    println!("The ticket is in {}", cache.name());
+    )?;
+    writeln!(io::stdout(), "The ticket is in {}", cache.name())?;
     Ok(())
 }
 

@@ -103,10 +103,8 @@ pub(crate) fn run(args: &RealmArgs) -> Result<(), Box<dyn Error>> {
     // The passwords of a command line are its reader's own; the default one has to be told.
     let known = args.users.is_empty().then_some(DEFAULT_USER.1);
     let service = services(args)[0].replacen('/', "@", 1);
-    print!(
-        "{}",
-        directions(&realm, &keytabs, (&users[0].0, known), &service)
-    );
+    let text = directions(&realm, &keytabs, (&users[0].0, known), &service);
+    io::stdout().write_all(text.as_bytes())?;
     io::stdout().flush()?;
     wait(&signals)?;
     Ok(())

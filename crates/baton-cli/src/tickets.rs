@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use baton::kerberos::Enctype;
 use baton::kerberos::ccache::CredentialCache;
@@ -50,7 +51,12 @@ pub(crate) fn run(args: &TicketsArgs) -> Result<(), Box<dyn Error>> {
         let ticket = cache
             .get(&service_name(service))
             .map_err(|error| format!("no ticket for {service}: {}", causes(&error)))?;
-        println!("{}: until {}", ticket.server, utc(ticket.endtime.seconds()));
+        writeln!(
+            io::stdout(),
+            "{}: until {}",
+            ticket.server,
+            utc(ticket.endtime.seconds())
+        )?;
     }
     if args.get.is_empty() {
         let contents = cache.read()?;
@@ -58,7 +64,7 @@ pub(crate) fn run(args: &TicketsArgs) -> Result<(), Box<dyn Error>> {
             true => json(&cache.name(), &contents),
             false => list(&cache.name(), &contents, now()),
         };
-        print!("{list}");
+        io::stdout().write_all(list.as_bytes())?;
     }
     Ok(())
 }

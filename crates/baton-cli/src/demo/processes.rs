@@ -33,6 +33,8 @@ pub(crate) struct Leftovers(Arc<Mutex<Inner>>);
 struct Inner {
     processes: Vec<Pid>,
     directories: Vec<PathBuf>,
+    /// Everything is being ended, and what fails from now on fails because of that.
+    interrupted: bool,
 }
 
 impl Leftovers {
@@ -56,16 +58,27 @@ impl Leftovers {
         self.lock().directories.push(path.to_owned());
     }
 
+    /// Does not come back if an interruption is ending this process.
+    pub(crate) fn stand_aside(&self) {
+        while self.lock().interrupted {
+            thread::park();
+        }
+    }
+
     fn remove(&self) {
-        let inner = self.lock();
+        let (processes, directories) = {
+            let mut inner = self.lock();
+            inner.interrupted = true;
+            (inner.processes.clone(), inner.directories.clone())
+        };
         // A front door ends at once at the second time.
         for _ in 0..2 {
-            for pid in &inner.processes {
+            for pid in &processes {
                 let _ = kill_process(*pid, Signal::TERM);
             }
             thread::sleep(Duration::from_millis(200));
         }
-        for directory in &inner.directories {
+        for directory in &directories {
             let _ = fs::remove_dir_all(directory);
         }
     }

@@ -1,5 +1,7 @@
 //! What the demonstration says, and whether all was as it must be.
 
+use std::io::{self, Write};
+
 use baton::{Error, Major};
 
 /// Counts claims and those that did not hold.
@@ -12,12 +14,12 @@ pub(crate) struct Report {
 impl Report {
     /// Begins a part.
     pub(crate) fn title(&self, text: &str) {
-        println!("\n{text}\n{}", "-".repeat(text.chars().count()));
+        print(&format!("\n{text}\n{}", "-".repeat(text.chars().count())));
     }
 
     /// Says something.
     pub(crate) fn say(&self, text: impl AsRef<str>) {
-        println!("  {}", text.as_ref());
+        print(&format!("  {}", text.as_ref()));
     }
 
     /// Notes a claim, and what showed that it holds, or that it does not.
@@ -43,10 +45,10 @@ impl Report {
     fn note(&mut self, holds: &str, what: &str, shown: Result<String, String>) {
         self.claims += 1;
         match shown {
-            Ok(text) => println!("  {holds}  {what}\n             {text}"),
+            Ok(text) => print(&format!("  {holds}  {what}\n             {text}")),
             Err(text) => {
                 self.broken += 1;
-                println!("  WRONG    {what}\n             {text}");
+                print(&format!("  WRONG    {what}\n             {text}"));
             }
         }
     }
@@ -55,6 +57,11 @@ impl Report {
     pub(crate) const fn verdict(&self) -> (usize, usize) {
         (self.claims, self.broken)
     }
+}
+
+/// Whether anybody reads on does not matter: what is shown is done all the same, and the exit status tells how it went.
+pub(crate) fn print(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// A status and the reason, also of another process.
