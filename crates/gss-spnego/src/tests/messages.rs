@@ -2,7 +2,7 @@
 
 use wire::der::{DerError, Extensions};
 
-use super::fake::A;
+use super::fake::{A, fake};
 use crate::list::MechList;
 use crate::messages::{NegState, NegTokenInit, NegTokenInit2, NegTokenResp, NegotiationToken};
 use crate::{Error, Malformed};
@@ -56,6 +56,14 @@ fn a_message_reads_and_writes_the_same() {
         decode(b"\xa1\x02\x30\x00"),
         Ok(NegotiationToken::Resp(NegTokenResp::default()))
     );
+}
+
+/// "NOT the DER encoding of the type [0] MechTypeList" (RFC 4178 §5 a).
+#[test]
+fn mics_are_of_the_list_as_the_standard_has_it() {
+    let (signer, verifier) = (fake(A, 1).context(true), fake(A, 1).context(false));
+    let mic = MechList::of(&[A]).sign(&*signer).unwrap();
+    verifier.verify_mic(LIST, &mic).unwrap();
 }
 
 /// A hint as Windows sends it (MS-SPNG §3.2.5.2).

@@ -450,3 +450,35 @@ fn a_mic_beside_the_list_is_verified() {
     // Another's MIC, when the favourite is not chosen, says nothing.
     assert!(accept(&[B], 1, b"not a MIC", true).is_ok());
 }
+
+/// A MIC is its sender's first message, of a context that has integrity.
+#[test]
+fn a_mic_that_is_not_the_first_is_refused() {
+    let list = MechList::of(&[A, B]);
+    let peer = fake(A, 1).context(false);
+    let answer = |mic: &[u8]| {
+        NegotiationToken::Resp(NegTokenResp {
+            neg_state: Some(AcceptCompleted),
+            mech_list_mic: Some(mic),
+            ..NegTokenResp::default()
+        })
+        .encode()
+    };
+    let [one, two] = [(); 2].map(|()| answer(&list.sign(&*peer).unwrap()));
+    assert!(first(1).step(&one, &HOST).is_ok());
+    assert_eq!(
+        error(first(1).step(&two, &HOST)),
+        PeerMisbehaved::MicWrong.into()
+    );
+
+    let without = |oid| Fake {
+        integrity: false,
+        ..fake(oid, 1)
+    };
+    let (_, next) = start(&[without(A), without(B)]);
+    let mic = answer(&list.sign(&*without(A).context(false)).unwrap());
+    assert_eq!(
+        error(next.step(&mic, &HOST)),
+        PeerMisbehaved::MicNotExpected.into()
+    );
+}
