@@ -236,7 +236,7 @@ fn refusals_are_told() {
     let wrong = |vendor| Kdc::of(vendor).log_in(AsOptions::new(alice()), password("wrong"), now());
     assert!(matches!(
         wrong(Vendor::Mit).err(),
-        Some(ExchangeError::Reply(ReplyError::Integrity(_)))
+        Some(ExchangeError::Reply(ReplyError::Secret(_)))
     ));
     assert_eq!(
         refusal(wrong(Vendor::Heimdal)),
