@@ -154,6 +154,8 @@ mod tests {
                 let number = first.wrapping_add(gap);
                 let order = if gap == 0 { Order::InOrder } else { Order::Gap };
                 assert_eq!(window.note(number), order, "{first} {gap}");
+                // This gap is the number before the first one, after which the window stands where it began: its replay is
+                // a gap again, as with MIT's library. Nobody but the authenticated peer can bring it about.
                 if gap != u64::MAX {
                     assert_eq!(window.note(number), Order::Duplicate, "{first} {gap}");
                     let saved = SequenceWindow::restore(window.save(), true, true);
