@@ -9,11 +9,11 @@ use gss_core::host::Host;
 use gss_core::mechanism::{Facts, Failure, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
-use krb5::exchange::ap::{self, ApError, Authenticated, Checked, Policy};
+use krb5::exchange::ap::{self, ApError, Authenticated, Checked, Opened, Policy};
 use krb5::formats::keytab::Keytab;
 use krb5::messages::{
     ApReq, AuthorizationData, Const, KERB_AP_OPTIONS, KrbError, PrincipalName, Realm, Value,
-    ap_options, flatten,
+    ap_options, flatten, ticket_flags,
 };
 use krb5::principal::Principal;
 use krb5_crypto::{Key, KeyUsage};
@@ -72,9 +72,18 @@ impl Acceptor {
         Self { cred, options }
     }
 
-    fn accept(&self, request: &ApReq<'_>, host: &Host<'_>) -> Result<Accepted, Error> {
-        let (cred, options) = (&self.cred, &self.options);
-        let opened = ap::open(request, &cred.keytab, cred.principal.as_ref())?; // authentic
+    fn accept(&self, request: &ApReq<'_>, host: &Host<'_>) -> Result<Accepted, Refused> {
+        let cred = &self.cred;
+        let waits = request.ap_options.contains(ap_options::MUTUAL_REQUIRED);
+        let opened = ap::open(request, &cred.keytab, cred.principal.as_ref()); // authentic
+        let opened = opened.map_err(|error| Refused::new(error, waits))?;
+        let waits = waits || asks_for_mutual(&opened);
+        let accepted = self.establish(opened, host);
+        accepted.map_err(|error| Refused::new(error, waits))
+    }
+
+    fn establish(&self, opened: Opened, host: &Host<'_>) -> Result<Accepted, Error> {
+        let options = &self.options;
         let checked = opened.check(&options.policy, host.now())?; // RFC 4120 §3.2.3
         let bound = bind(checked, options.bindings.as_ref())?; // RFC 4121 §4.1.1
         let seen = bound.claim(host)?; // nowhere before
@@ -132,13 +141,34 @@ impl Handshake for Acceptor {
                 token: accepted.reply,
                 context: Box::new(accepted.context),
             }),
-            Err(error) => {
-                let waits = request.ap_options.contains(ap_options::MUTUAL_REQUIRED);
+            Err(Refused { error, waits }) => {
                 let token = waits.then(|| self.refusal(&error, Some(&request), host.now()));
                 let error = error.into();
                 Err(Failure { error, token })
             }
         }
+    }
+}
+
+/// Why there is no context, and whether the peer waits for an answer.
+struct Refused {
+    error: Error,
+    waits: bool,
+}
+
+impl Refused {
+    fn new(error: impl Into<Error>, waits: bool) -> Self {
+        let error = error.into();
+        Self { error, waits }
+    }
+}
+
+/// Whether the checksum asks for mutual authentication: some peers set its flag and not the AP option.
+fn asks_for_mutual(opened: &Opened) -> bool {
+    match opened.cksum() {
+        Some((GSS_CHECKSUM, checksum)) => GssChecksum::parse(checksum)
+            .is_ok_and(|checksum| checksum.flags.contains(Flags::MUTUAL)),
+        _ => false,
     }
 }
 
@@ -255,7 +285,8 @@ impl Bound {
     fn establish(self, seen: Seen, options: &AcceptOptions, random: &dyn Random) -> Accepted {
         // The evidence is spent here: no context without it.
         let (Seen::Once(Claimed { .. }) | Seen::Unasked) = seen;
-        let flags = self.flags | Flags::TRANS | Flags::PROT_READY;
+        let anonymous = self.checked.request().flags & ticket_flags::ANONYMOUS != 0;
+        let flags = self.flags | Flags::TRANS | Flags::PROT_READY | Flags::ANON.when(anonymous);
         let answer = flags
             .contains(Flags::MUTUAL)
             .then(|| Answer::new(&self.checked, random));

@@ -8,8 +8,9 @@ use gss_core::bindings::ChannelBindings;
 use gss_core::error::{Major, Supplementary};
 use gss_core::flags::Flags;
 use gss_core::framing;
-use gss_core::mechanism::{Failure, Handshake, SecurityContext, Step};
+use gss_core::mechanism::{Facts, Failure, Handshake, SecurityContext, Step};
 use gss_core::oid::Oid;
+use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::ApError;
 use krb5::formats::keytab::Keytab;
 use krb5::formats::settings::Capaths;
@@ -23,8 +24,10 @@ use once::ClaimError;
 use wire::der::Flags as Bits;
 use wire::time::{Clock, Timestamp};
 
-use super::realm::{TestRealm, done, enctypes, failed, one_bit_flips, same_key, signed};
+use super::realm::{TestRealm, done, enctypes, failed, one_bit_flips, same_key, signed, wrapped};
 use crate::checksum::{GSS_CHECKSUM, GssChecksum, NO_BINDINGS, hash};
+use crate::context::Established;
+use crate::keys::Keys;
 use crate::{Acceptor, Error, Local, Malformed, PeerMisbehaved};
 
 /// A request and an acceptor between whom all is well, until a test changes one thing.
@@ -748,6 +751,11 @@ fn a_peer_that_waits_for_nothing_is_told_nothing() {
         let mut attempt = Attempt::new();
         attempt.ap_options = 0;
         change(&mut attempt);
+        if let Some((GSS_CHECKSUM, value)) = &mut attempt.cksum
+            && let Some(flags) = value.get_mut(20)
+        {
+            *flags &= !2;
+        }
         let failure = failed(attempt.accept(&attempt.token()));
         let unreadable = read_alone(&attempt.token()).is_none();
         assert_eq!(failure.token.is_some(), unreadable, "{name}");
@@ -757,6 +765,25 @@ fn a_peer_that_waits_for_nothing_is_told_nothing() {
             "{name}"
         );
     }
+}
+
+/// Once the ticket was opened, the flag in the checksum says it as well as the AP option does.
+#[test]
+fn a_peer_that_asks_in_its_checksum_alone_is_told() {
+    let told = |keys: bool, flags: u32| {
+        let mut attempt = Attempt::new();
+        attempt.ap_options = 0;
+        attempt.cksum = Some(gss_checksum(NO_BINDINGS, flags, &[]));
+        attempt.ctime = attempt.ctime - minute(6);
+        if !keys {
+            attempt.realm.keytab = Keytab::default();
+        }
+        let failure = failed(attempt.accept(&attempt.token()));
+        failure.token.map(|token| krb_error(&token).0)
+    };
+    assert_eq!(told(true, 2), Some(37));
+    assert_eq!(told(true, 4), None);
+    assert_eq!(told(false, 2), None, "nobody knows what it asks for");
 }
 
 fn read_alone(token: &[u8]) -> Option<()> {
@@ -968,6 +995,55 @@ fn without_a_checksum_there_are_no_flags() {
     let (reply, context) = done(attempt.accept(&attempt.token()));
     assert_eq!(context.facts().flags.bits(), 128 | 256);
     assert!(reply.is_none());
+}
+
+/// The initiator left the flag out, and both sides seal and open what they are asked to.
+#[test]
+fn confidentiality_is_given_though_no_flag_says_so() {
+    for cksum in [None, Some(gss_checksum(NO_BINDINGS, 4 | 8, &[]))] {
+        let mut attempt = Attempt::new();
+        attempt.cksum = cksum;
+        let acceptor = attempt.context();
+        assert!(!acceptor.facts().flags.contains(Flags::CONF));
+        let (number, subkey) = attempt.subkey.unwrap();
+        let enctype = Enctype::from_number(number).unwrap();
+        let initiator = Established {
+            facts: Facts {
+                locally_initiated: true,
+                ..acceptor.facts().clone()
+            },
+            keys: Keys {
+                initiators: Key::new(enctype, &subkey).unwrap(),
+                acceptor_subkey: None,
+            },
+            next: 7,
+            window: SequenceWindow::new(7, true, true),
+            authorization_data: Vec::new(),
+        }
+        .open(Arc::clone(&attempt.realm.random));
+        for (from, to) in [
+            (&*acceptor, &initiator as &dyn SecurityContext),
+            (&initiator, &*acceptor),
+        ] {
+            let token = wrapped(from, true, b"secret");
+            let mut out = Vec::new();
+            assert!(to.unwrap(&token, &mut out).unwrap().confidential);
+            assert_eq!(out, b"secret");
+        }
+    }
+}
+
+/// RFC 2743 §2.2.2, RFC 8062 §4.
+#[test]
+fn an_anonymous_client_is_one_to_the_acceptor() {
+    for anonymous in [true, false] {
+        let mut attempt = Attempt::new();
+        if anonymous {
+            attempt.realm.ticket.flags |= ticket_flags::ANONYMOUS;
+        }
+        let flags = attempt.context().facts().flags;
+        assert_eq!(flags.contains(Flags::ANON), anonymous);
+    }
 }
 
 #[test]

@@ -139,6 +139,12 @@ pub fn open(
 }
 
 impl Opened {
+    /// The type and value of the authenticator's checksum: authentic, but not to be acted upon before the checks.
+    pub fn cksum(&self) -> Option<(i32, &[u8])> {
+        let (cksumtype, checksum) = self.request.cksum.as_ref()?;
+        Some((*cksumtype, checksum))
+    }
+
     /// The checks that follow decryption, in the standard's order. Addresses in the ticket are not looked at: a service
     /// behind GSS-API does not know its client's, and MIT's library passes them over then as well.
     pub fn check(self, policy: &Policy, now: Timestamp) -> Result<Checked, ApError> {
