@@ -35,6 +35,8 @@ const VALUE: usize = 5;
 pub(crate) struct Deposits {
     region: Region,
     hash: Hmac<Sha256>,
+    /// The second in which this process swept last: once in each is enough, for a sweep reads a word of every slot.
+    swept: AtomicU64,
 }
 
 impl Deposits {
@@ -56,7 +58,11 @@ impl Deposits {
         let region = ground.region(&proposed)?;
         region.lock();
         let hash = keyed(region.header());
-        Ok(Self { region, hash })
+        Ok(Self {
+            region,
+            hash,
+            swept: AtomicU64::new(u64::MAX),
+        })
     }
 
     pub(crate) fn id(&self) -> [u64; 2] {
@@ -88,13 +94,24 @@ impl Deposits {
         }
         let words = self.region.words()?;
         let slots = self.slots(words);
-        self.sweep(words, now);
+        let seconds = now.seconds() as u64;
+        if self.swept.swap(seconds, Ordering::Relaxed) != seconds {
+            self.sweep(words, now);
+        }
         let window = self.window(tag);
         if find(&slots, window.clone(), tag).next().is_some() {
             return Err(StoreError::AlreadyThere);
         }
         let entry = Entry::new(tag, value, expires, &self.hash);
-        self.fill(&slots, window, entry.words(), now)?;
+        let fill = || self.fill(&slots, window.clone(), entry.words(), now);
+        match fill() {
+            Err(StoreError::Full { .. }) => {
+                // What expired since is in the way.
+                self.sweep(words, now);
+                fill()?;
+            }
+            filled => filled?,
+        }
         count(words, PUT);
         Ok(())
     }

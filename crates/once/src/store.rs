@@ -104,7 +104,8 @@ impl OnceStore {
         Ok(Claimed(()))
     }
 
-    /// Makes a deposit: `value` is there for whoever knows `tag`, until it is taken or `expires`. Sweeps what is expired.
+    /// Makes a deposit: `value` is there for whoever knows `tag`, until it is taken or `expires`. A first one in a second
+    /// sweeps what is expired.
     ///
     /// An error leaves nothing that could be taken. `tag` is to be fresh: that a deposit of its name is there is noticed, that one
     /// is made at the same moment is not.

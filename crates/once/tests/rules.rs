@@ -5,11 +5,12 @@ mod common;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use common::{Home, ManualClock, START, mark, seconds, tag};
 use once::{ClaimError, Limits, MAX_VALUE, OnceStore, ReplayAfterReset, StoreError, TakeError};
-use wire::time::Timestamp;
+use wire::time::{Clock, Timestamp};
 
 /// With the smallest skew a bucket covers a minute.
 const BUCKET: i64 = 60;
@@ -288,6 +289,28 @@ fn an_expired_deposit_is_not_given_to_anybody_and_the_next_put_erases_it() {
             .put(&tag(1), b"its name is free", seconds(START + 60))
             .unwrap();
     });
+}
+
+/// A put that finds room sweeps in another second only.
+#[test]
+fn what_expires_within_a_second_is_not_in_the_way() {
+    struct Micros(AtomicI64);
+    impl Clock for Micros {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        }
+    }
+    let start = 1_000_000 * START;
+    let clock = Arc::new(Micros(AtomicI64::new(start)));
+    let store = OnceStore::memory_with(&small(), clock.clone());
+    for number in 0..16 {
+        let expires = Timestamp::from_micros(start + 500_000);
+        store.put(&tag(number), b"short", expires).unwrap();
+    }
+    clock.0.store(start + 600_000, Ordering::SeqCst);
+    let expires = seconds(START + 60);
+    store.put(&tag(16), b"in time", expires).unwrap();
+    assert_eq!(store.counts().unwrap().expired, 16);
 }
 
 #[test]
