@@ -10,9 +10,11 @@ use rustix::process;
 pub(crate) fn of_this_process(wanted: Wanted) -> Identity {
     let mut identity = Identity {
         user: process::geteuid().as_raw(),
-        user_namespace: namespace("user"),
         ..Identity::default()
     };
+    if wanted.user_namespace {
+        identity.user_namespace = namespace("user");
+    }
     if wanted.groups {
         identity.groups.push(process::getegid().as_raw());
         let others = process::getgroups().unwrap_or_default();
@@ -95,6 +97,7 @@ mod tests {
     #[test]
     fn the_kernel_tells_who_we_are() {
         let all = Wanted {
+            user_namespace: true,
             groups: true,
             bounds: true,
         };

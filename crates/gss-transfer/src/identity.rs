@@ -35,6 +35,8 @@ pub struct Identity {
 /// Which facts, beyond the user, somebody is going to look at: finding out the others costs system calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
+    /// [`user_namespace`](Identity::user_namespace).
+    pub user_namespace: bool,
     /// [`groups`](Identity::groups).
     pub groups: bool,
     /// Process group, session, unit, boot and process namespace.

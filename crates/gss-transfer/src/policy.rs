@@ -109,6 +109,8 @@ impl Policy {
     /// The facts about the exporter that [`bind`](Self::bind) looks at.
     pub const fn wanted(&self) -> Wanted {
         Wanted {
+            // Where the holder of a socket is all that is named, no number is compared.
+            user_namespace: self.same_user || !self.users.is_empty() || !self.groups.is_empty(),
             groups: false,
             bounds: self.within_process_group || self.within_session || self.within_unit,
         }
@@ -245,7 +247,9 @@ impl Terms {
 
     /// The facts about an importer that [`admit`](Self::admit) looks at.
     pub const fn wanted(&self) -> Wanted {
+        let numbers = !self.users.is_empty() || !self.groups.is_empty();
         Wanted {
+            user_namespace: self.who & SAME_USER != 0 || numbers,
             groups: !self.groups.is_empty(),
             bounds: self.place.is_some(),
         }
@@ -504,6 +508,22 @@ mod tests {
             ..longest
         };
         assert_eq!(longer.bind(&exporter()), Err(PolicyError::TooLong));
+    }
+
+    #[test]
+    fn the_user_namespace_is_wanted_where_numbers_are_compared() {
+        let wants = |policy: Policy| {
+            let terms = policy.bind(&Identity::default()).unwrap();
+            let wanted = policy.wanted().user_namespace;
+            assert_eq!(terms.wanted().user_namespace, wanted, "both ends agree");
+            wanted
+        };
+        assert!(!wants(Policy::holder()) && !wants(Policy::nobody()));
+        assert!(wants(Policy::same_user()));
+        assert!(wants(Policy::users([1000])) && wants(Policy::groups([1000])));
+        let mut both = Policy::holder();
+        both.same_user = true;
+        assert!(wants(both));
     }
 
     #[test]
