@@ -7,6 +7,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use thiserror::Error;
+use wire::der::MAX_ELEMENTS;
 use wire::shown::Shown;
 
 /// The name type is not known.
@@ -33,6 +34,9 @@ pub const NT_WELLKNOWN: i32 = 11;
 /// The first component of every ticket-granting service's name.
 pub const KRBTGT: &[u8] = b"krbtgt";
 
+/// How many components a name in text may have: as many as one in a message ([`MAX_ELEMENTS`]).
+pub const MAX_COMPONENTS: usize = MAX_ELEMENTS;
+
 /// A name and the realm it belongs to.
 ///
 /// Comparison leaves the name type out: it is a hint, and no two principals differ in it alone (RFC 4120 §6.2).
@@ -58,6 +62,9 @@ pub enum PrincipalError {
     /// A zero byte that is not escaped.
     #[error("the name contains a zero byte")]
     ZeroByte,
+    /// More than [`MAX_COMPONENTS`] components.
+    #[error("the name has more than {MAX_COMPONENTS} components")]
+    TooManyComponents,
 }
 
 impl Principal {
@@ -95,7 +102,7 @@ impl Principal {
 
     /// Parses the text form: components between `/`, then `@` and the realm; `\` escapes the next character, and
     /// `\n`, `\t`, `\b`, `\0` are a newline, a tab, a backspace and a zero byte. A name with an empty realm is one
-    /// whose realm is not known yet.
+    /// whose realm is not known yet. A name of more than [`MAX_COMPONENTS`] components is refused.
     pub fn parse(text: &str, default_realm: Option<&str>) -> Result<Self, PrincipalError> {
         Self::parse_bytes(text.as_bytes(), default_realm.map(str::as_bytes))
     }
@@ -115,6 +122,9 @@ impl Principal {
                 b'@' => {
                     realm_begun = true;
                     parts.push(Vec::new());
+                }
+                b'/' if !realm_begun && parts.len() == MAX_COMPONENTS => {
+                    return Err(PrincipalError::TooManyComponents);
                 }
                 b'/' if !realm_begun => parts.push(Vec::new()),
                 0 => return Err(PrincipalError::ZeroByte),
@@ -319,6 +329,26 @@ mod tests {
             Principal::parse("a\0@b", None),
             Err(PrincipalError::ZeroByte)
         );
+    }
+
+    #[test]
+    fn a_name_has_so_many_components_and_no_more() {
+        let of = |count: usize| ["a"].repeat(count).join("/");
+        for realm in ["@R", ""] {
+            let most = Principal::parse(&(of(64) + realm), Some("R")).unwrap();
+            assert_eq!((most.components().len(), most.realm()), (64, &b"R"[..]));
+            for count in [65, 66, 60_000] {
+                let refused = Principal::parse(&(of(count) + realm), Some("R"));
+                assert_eq!(refused, Err(PrincipalError::TooManyComponents), "{count}");
+            }
+        }
+        let empty = Principal::parse_bytes(&b"/".repeat(64), Some(b"R"));
+        assert_eq!(empty, Err(PrincipalError::TooManyComponents));
+        // What separates no components is not counted.
+        let escaped = Principal::parse(&(r"\/".repeat(100) + "@R"), None).unwrap();
+        assert_eq!(escaped.components().len(), 1);
+        let realm = Principal::parse(&(of(64) + "@" + &of(100)), None).unwrap();
+        assert_eq!(realm.components().len(), 64);
     }
 
     #[test]
