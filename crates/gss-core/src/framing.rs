@@ -99,7 +99,10 @@ mod tests {
             let token = frame(Oid::KRB5, &inner);
             assert_eq!(unframe(Oid::KRB5, &token), Ok(&inner[..]), "{size}");
             for cut in 0..token.len().min(20) {
-                assert!(unframe(Oid::KRB5, &token[..cut]).is_err(), "{size} cut to {cut}");
+                assert!(
+                    unframe(Oid::KRB5, &token[..cut]).is_err(),
+                    "{size} cut to {cut}"
+                );
             }
             let longer = [&token[..], &[0]].concat();
             assert_eq!(unframe(Oid::KRB5, &longer), Err(FrameError::Malformed));
