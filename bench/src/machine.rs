@@ -18,7 +18,11 @@ pub(crate) fn description() -> String {
         "{} ({processors} processors seen; {}), {}, MIT krb5 {}.\n",
         processor_field("model name"),
         has.join(", "),
-        said("uname", &["-sr"]),
+        // Without what its builder added to the version.
+        said("uname", &["-sr"])
+            .split('-')
+            .next()
+            .unwrap_or_default(),
         said("dpkg-query", &["-W", "-f=${Version}", "libgssapi-krb5-2"]),
     )
 }

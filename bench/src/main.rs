@@ -1,7 +1,7 @@
 //! Benchmarks: ours and MIT's library take turns in one run, and the table has the medians and their ratios.
 //!
 //! `cargo run --release -p bench` prints the table, `-- --write` puts it into `docs/performance.md`. What is measured, and how,
-//! stands there.
+//! stands there. A floor that is missed fails the run.
 #![forbid(unsafe_code)]
 
 mod contexts;
@@ -14,6 +14,7 @@ mod table;
 mod transfer;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use interop::Vendor;
@@ -50,7 +51,7 @@ enum Part {
     Serve,
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let wanted = |part| arguments.only.is_none_or(|only| only == part);
     let rounds = Rounds::new(arguments.rounds, arguments.turn);
@@ -75,6 +76,12 @@ fn main() {
         let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
         table::write_into(&document, &text);
     }
+    let missed = table::missed(&rows);
+    if missed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("slower than it has to be: {}", missed.join(", "));
+    ExitCode::FAILURE
 }
 
 /// MIT's KDC, and the client's cache [`sides::TICKETS`] with a ticket for each service, of that service's enctype.

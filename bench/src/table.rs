@@ -24,26 +24,32 @@ impl Row {
             floor,
         }
     }
+
+    fn is_kept(&self) -> bool {
+        self.floor.is_none_or(|floor| self.compared.ratio >= floor)
+    }
+}
+
+/// The operations that are not as fast as they have to be.
+pub(crate) fn missed(rows: &[Row]) -> Vec<&str> {
+    rows.iter()
+        .filter(|row| !row.is_kept())
+        .map(|row| row.what.as_str())
+        .collect()
 }
 
 pub(crate) fn compared(rows: &[Row]) -> String {
     let mut text =
         "| operation | ours | MIT | ours is faster by | floor |\n|---|---|---|---|---|\n"
             .to_owned();
-    for Row {
-        what,
-        compared,
-        floor,
-    } in rows
-    {
-        let floor = floor.map_or(String::new(), |floor| {
-            let verdict = if compared.ratio >= floor {
-                "kept"
-            } else {
-                "**missed**"
-            };
-            format!("{floor} ({verdict})")
-        });
+    for row in rows {
+        let Row {
+            what,
+            compared,
+            floor,
+        } = row;
+        let verdict = if row.is_kept() { "kept" } else { "**missed**" };
+        let floor = floor.map_or(String::new(), |floor| format!("{floor} ({verdict})"));
         let (ours, theirs) = (time(compared.ours), time(compared.theirs));
         let _ = writeln!(
             text,
