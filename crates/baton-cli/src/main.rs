@@ -6,6 +6,7 @@ mod connect;
 mod control;
 mod demo;
 mod front_door;
+mod inherited;
 mod keytab;
 mod knc;
 mod limits;

@@ -13,6 +13,7 @@ use listenfd::ListenFd;
 
 use crate::front_door::authorise::{Authorisation, Pattern};
 use crate::front_door::{FrontDoor, Settings};
+use crate::inherited;
 use crate::knc::DEFAULT_MAX_TOKEN;
 use crate::limits::raise_descriptor_limit;
 use crate::user::User;
@@ -124,6 +125,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
         look_at_keytab(keytab, user.as_ref())?;
     }
     let listeners = listeners(&args.listen)?;
+    look_at_inherited(user.as_ref())?;
     let settings = Settings {
         workers: args.workers,
         user,
@@ -151,6 +153,21 @@ fn look_at_keytab(keytab: &Path, user: Option<&User>) -> Result<(), Box<dyn Erro
     }
     if user.is_none() {
         tracing::info!(target: "serve", "not started as root: workers run as the same user, which may read {path}");
+    }
+    Ok(())
+}
+
+/// Says which descriptors workers would get beside their own, and refuses to give another user what it could not open.
+fn look_at_inherited(user: Option<&User>) -> Result<(), Box<dyn Error>> {
+    for inherited in inherited::find()? {
+        let (number, name) = (inherited.number, inherited.name.display());
+        if inherited.is_private && user.is_some() {
+            return Err(format!(
+                "descriptor {number} is open ({name}), and workers would inherit it: start with it closed, for example with `{number}<&-`"
+            )
+            .into());
+        }
+        tracing::warn!(target: "serve", "descriptor {number} is open ({name}), and workers and programs inherit it");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod setting;
 
 use std::fs;
+use std::process::Command;
 
 use rustix::process::geteuid;
 use setting::{echo_service, setting};
@@ -94,6 +95,37 @@ fn a_worker_has_neither_the_keytab_nor_the_listener() {
         assert!(!maps.contains("/dev/shm") && !maps.contains("/run/baton"));
         let environ = fs::read(format!("/proc/{worker}/environ")).unwrap();
         assert!(!String::from_utf8_lossy(&environ).contains("KRB5"));
+    }
+}
+
+/// A descriptor that the front door was started with would be the workers', too.
+#[test]
+fn an_inherited_descriptor_is_told_of_and_a_private_file_refused() {
+    let setting = setting();
+    let keytab = setting.realm.keytab().display().to_string();
+    let start = |redirection: &str| {
+        let script = format!("exec {redirection}; exec \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_baton"), "serve"]);
+        command.args(["--listen=127.0.0.1:0", "--keytab", &keytab, "--", "cat"]);
+        command
+    };
+    let door = setting.start(start("7</dev/null"));
+    let told = |number: u32, name: &str| format!("descriptor {number} is open ({name})");
+    door.wait_for(&told(7, "/dev/null"));
+    setting.connect(&door).echo(b"x");
+    if geteuid().is_root() {
+        let output = start(&format!("8<{keytab}"))
+            .env("KRB5_CONFIG", setting.realm.krb5_conf())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        assert!(said.contains(&told(8, &keytab)), "{said}");
+        assert!(said.contains("`8<&-`"), "{said}");
+    } else {
+        let door = setting.start(start(&format!("8<{keytab}")));
+        door.wait_for(&told(8, &keytab));
     }
 }
 
