@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, setsid};
 use rustix::thread::set_no_new_privs;
 
 use self::conversation::Rules;
@@ -99,6 +99,9 @@ impl WorkerArgs {
 
 /// Carries conversations until the front door and the clients have done with it.
 pub(crate) fn run(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
+    // What the front door's terminal sends its group, as at ^C, is not for us nor for the programs we start; and neither of us
+    // has any business with that terminal.
+    setsid()?;
     set_no_new_privs(true)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     raise_descriptor_limit();

@@ -6,11 +6,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use baton::Flags;
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process_group};
 use setting::{all_flags, echo_service, open_to_all, pattern, setting, unix_echo_service};
 
 #[test]
@@ -325,6 +326,25 @@ fn the_end_waits_for_conversations_and_then_does_not() {
     assert_eq!(door.wait(), Some(0));
     door.wait_for("1 conversations are broken off");
     assert!(client.is_broken_off());
+}
+
+#[test]
+fn an_interrupt_at_the_terminal_is_for_the_front_door_alone() {
+    let setting = setting();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    command.args(["serve", "--listen=127.0.0.1:0", "--keytab"]);
+    command.arg(setting.realm.keytab()).args(["--", "cat"]);
+    command.process_group(0);
+    let mut door = setting.start(command);
+    let mut client = setting.connect(&door);
+    client.echo(b"before");
+    kill_process_group(door.pid(), Signal::INT).unwrap();
+    door.wait_for("ending: 1 connections");
+    client.echo(b"after");
+    client.finish();
+    assert_eq!(client.receive(), None);
+    drop(client);
+    assert_eq!(door.wait(), Some(0));
 }
 
 #[test]
