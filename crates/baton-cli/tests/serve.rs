@@ -2,6 +2,7 @@
 
 mod setting;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::OwnedFd;
@@ -174,6 +175,35 @@ fn a_program_is_started_for_each_client() {
     }
     door.signal(Signal::TERM);
     assert_eq!(door.wait(), Some(0));
+}
+
+#[test]
+fn a_program_gets_the_documented_environment_and_no_more() {
+    let setting = setting();
+    let passed_on = ["LANG", "LC_ALL", "LC_CTYPE", "TZ"];
+    let mut command = Command::new("env");
+    command.args(passed_on.map(|name| format!("{name}=C")));
+    command.args(["RUST_LOG=error,serve=info", "NO_COLOR=1", "SECRET=1"]);
+    command.args([env!("CARGO_BIN_EXE_baton"), "serve"]);
+    command.args(["--listen=127.0.0.1:0", "--keytab"]);
+    command.arg(setting.realm.keytab()).args(["--", "env"]);
+    let door = setting.start(command);
+    let said = String::from_utf8(setting.connect(&door).receive_all()).unwrap();
+    let names: BTreeSet<_> = said
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.0))
+        .collect();
+    let expected = passed_on.into_iter().chain([
+        "PATH",
+        "KNC_MECH",
+        "KNC_CREDS",
+        "KNC_EXPORT_NAME",
+        "KNC_REMOTE_IP",
+        "KNC_REMOTE_ADDR",
+        "KNC_REMOTE_PORT",
+        "KNC_VERSION",
+    ]);
+    assert_eq!(names, expected.collect());
 }
 
 #[test]

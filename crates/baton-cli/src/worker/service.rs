@@ -95,6 +95,9 @@ fn start(command: &[OsString], client: &Client) -> io::Result<Attempt> {
     let variables = client.variables();
     let child = Command::new(program)
         .args(arguments)
+        // These are about our log.
+        .env_remove("RUST_LOG")
+        .env_remove("NO_COLOR")
         .envs(
             variables
                 .iter()
