@@ -26,6 +26,8 @@ pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// How long a message that was begun, or a proof, may take to go on.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often what nothing tells of is looked at.
+const STEP: Duration = Duration::from_millis(5);
 /// How many packets one call reads at most: more than two of the longest messages have.
 const MOST_PACKETS: usize = 2 * (MAX_MESSAGE / BODY) + 64;
 
@@ -296,9 +298,16 @@ impl Channel {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), CarryError> {
         let deadline = Instant::now() + PATIENCE;
+        let mut waited = false;
         loop {
             match self.send_packet(SendFlags::DONTWAIT, head, bytes, descriptors) {
-                Err(CarryError::WouldBlock) => self.wait(PollFlags::OUT, Some(deadline))?,
+                Err(CarryError::WouldBlock) => {
+                    // Where it is not the socket that is full, nothing tells when there is room.
+                    if std::mem::replace(&mut waited, true) {
+                        std::thread::sleep(STEP);
+                    }
+                    self.wait(PollFlags::OUT, Some(deadline))?;
+                }
                 other => return other,
             }
         }

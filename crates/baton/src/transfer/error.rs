@@ -8,8 +8,8 @@ use gss_core::error::{Error, Major};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CarryError {
-    /// The socket is full, or empty, and does not block.
-    #[error("the socket does not block and is not ready")]
+    /// The socket is full, or empty, and does not block; or the kernel has no room on the way, whether it blocks or not.
+    #[error("the socket is not ready")]
     WouldBlock,
     /// The other end is closed.
     #[error("the other end of the channel is closed")]
@@ -85,9 +85,26 @@ impl From<rustix::io::Errno> for CarryError {
     fn from(errno: rustix::io::Errno) -> Self {
         use rustix::io::Errno;
         match errno {
-            Errno::AGAIN => Self::WouldBlock,
+            // The last two: the kernel has no room now for one more descriptor on its way, or for the packet. What is on its
+            // way will arrive, and another socket may have room.
+            Errno::AGAIN | Errno::TOOMANYREFS | Errno::NOBUFS => Self::WouldBlock,
             Errno::PIPE | Errno::CONNRESET => Self::Closed,
             other => Self::System(other.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn no_room_on_the_way_is_no_fault_of_the_channel() {
+        for errno in [Errno::AGAIN, Errno::TOOMANYREFS, Errno::NOBUFS] {
+            assert!(matches!(errno.into(), CarryError::WouldBlock), "{errno}");
+        }
+        assert!(matches!(Errno::PIPE.into(), CarryError::Closed));
+        assert!(matches!(Errno::BADF.into(), CarryError::System(_)));
     }
 }
