@@ -174,12 +174,17 @@ fn a_worker_that_dies_is_replaced_and_its_conversations_alone_are_lost() {
     }
     assert_eq!(lost, 4);
     wait_until(|| (door.workers(1).len() == 3).then_some(())).unwrap();
-    let mut again: Vec<_> = (0..8).map(|_| setting.connect(&door)).collect();
-    for client in &mut again {
-        client.echo(b"served");
-    }
     let replacement = door.workers(1)[2];
-    door.wait_for(&format!("is with worker 1.0 (process {replacement})"));
+    let with = format!("is with worker 1.0 (process {replacement})");
+    let mut again = Vec::new();
+    wait_until(|| {
+        let mut client = setting.connect(&door);
+        client.echo(b"served");
+        again.push(client);
+        let has_some = door.lines().iter().any(|line| line.contains(&with));
+        has_some.then_some(())
+    })
+    .unwrap();
 }
 
 #[test]
@@ -262,6 +267,25 @@ fn conversations_outlive_the_front_door() {
     drop(client);
     let ended = wait_until(|| has_ended(worker).then_some(()));
     assert!(ended.is_some());
+}
+
+#[test]
+fn what_the_front_door_handed_over_before_it_died_is_carried() {
+    let setting = setting();
+    let mut door = setting.serve(["--workers=1", &format!("--forward={}", echo_service())]);
+    let worker = door.workers(1)[0];
+    kill_process(worker, Signal::STOP).unwrap();
+    // More than a worker takes in two turns: it learns of the front door's end before it has them all.
+    let mut clients: Vec<_> = (0..150).map(|_| setting.connect(&door)).collect();
+    door.wait_for_count("is with worker 1.0", clients.len());
+    door.signal(Signal::KILL);
+    door.wait();
+    kill_process(worker, Signal::CONT).unwrap();
+    for client in &mut clients {
+        client.echo(b"served");
+    }
+    drop(clients);
+    assert!(wait_until(|| has_ended(worker).then_some(())).is_some());
 }
 
 /// Gone, or not waited for yet by whoever adopted it.

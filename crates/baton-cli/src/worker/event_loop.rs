@@ -257,7 +257,8 @@ impl EventLoop {
                         tracing::warn!(target: "serve", "the front door has gone; worker {} goes on with {carried} conversations", self.name);
                     }
                     self.control = None;
-                    self.passing = None;
+                    // What the front door handed over before it went is still to be received; behind it, `passing` says
+                    // that it is closed.
                 }
             }
         }
