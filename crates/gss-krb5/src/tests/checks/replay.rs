@@ -1,12 +1,15 @@
 //! Which requests are the same one again, and which are not.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use gss_core::error::{Major, Supplementary};
 use gss_core::mechanism::Handshake;
 use krb5::principal::Principal;
-use once::ClaimError;
+use once::{ClaimError, Limits, MarkTag, OnceStore, ReplayAfterReset, StoreError};
+use wire::time::Timestamp;
 
 use super::{Attempt, Change, from_afar, krb_error};
 use crate::tests::realm::{done, failed};
@@ -70,5 +73,110 @@ fn requests_that_differ_in_one_thing_are_different_requests() {
         failed(accept(&attempt));
         assert!(!tokens.contains(&token), "{index}");
         tokens.push(token);
+    }
+}
+
+/// Where replays are noticed in the test of a store that refuses: its clock is its own, so that nothing but the claim fails.
+fn store_at(clock: &Arc<AtomicI64>, replay_after_reset: ReplayAfterReset) -> OnceStore {
+    let clock = Arc::clone(clock);
+    let limits = Limits {
+        marks: 64,
+        mark_segments: 1,
+        replay_after_reset,
+        ..Limits::default()
+    };
+    let now = move || Timestamp::from_micros(clock.load(Relaxed));
+    OnceStore::memory_with(&limits, Arc::new(now))
+}
+
+/// Puts so many marks that no chain has room left.
+fn fill(store: &OnceStore, at: Timestamp) {
+    let full = |number: &u32| {
+        let claimed = store.claim(&MarkTag::of(&[&number.to_be_bytes()]), at);
+        matches!(claimed, Err(ClaimError::Store(StoreError::Full { .. })))
+    };
+    assert!((0..10_000).filter(full).count() > 9_000);
+}
+
+type Refusal = (
+    &'static str,
+    fn(&ClaimError) -> bool,
+    i32,
+    Option<Supplementary>,
+);
+
+#[test]
+fn a_store_that_cannot_vouch_for_a_request_refuses_it() {
+    const DAY: i64 = 86_400_000_000;
+    const GENERIC: i32 = 60;
+    let now = Attempt::new().ctime.micros();
+    let (usual, strict) = (ReplayAfterReset::Allow, ReplayAfterReset::Strict);
+    let far_ahead = store_at(&Arc::new(AtomicI64::new(now + DAY)), usual);
+    let far_behind = store_at(&Arc::new(AtomicI64::new(now - DAY)), usual);
+    let young = store_at(&Arc::new(AtomicI64::new(now + 100_000_000)), strict);
+    let clock = Arc::new(AtomicI64::new(now + DAY));
+    let set_back = store_at(&clock, usual);
+    let tomorrow = Timestamp::from_micros(now + DAY);
+    drop(set_back.claim(&MarkTag::of(&[b"tomorrow's"]), tomorrow));
+    clock.store(now, Relaxed);
+    let full = store_at(&Arc::new(AtomicI64::new(now)), usual);
+    fill(&full, Timestamp::from_micros(now));
+
+    let old = Some(Supplementary::OldToken);
+    let cases: [(&OnceStore, Refusal); 5] = [
+        (
+            &far_ahead,
+            ("too old", |e| matches!(e, ClaimError::TooOld), 37, old),
+        ),
+        (
+            &far_behind,
+            (
+                "too new",
+                |e| matches!(e, ClaimError::TooNew),
+                GENERIC,
+                None,
+            ),
+        ),
+        (
+            &young,
+            (
+                "before",
+                |e| matches!(e, ClaimError::BeforeStore),
+                GENERIC,
+                None,
+            ),
+        ),
+        (
+            &set_back,
+            (
+                "set back",
+                |e| matches!(e, ClaimError::ClockSetBack { .. }),
+                GENERIC,
+                None,
+            ),
+        ),
+        (
+            &full,
+            (
+                "full",
+                |e| matches!(e, ClaimError::Store(StoreError::Full { .. })),
+                GENERIC,
+                None,
+            ),
+        ),
+    ];
+    for (store, (name, is_it, code, bit)) in cases {
+        let attempt = Attempt::new();
+        let mut host = attempt.realm.host();
+        host.replay = Some(store);
+        let acceptor = Acceptor::new(attempt.realm.cred(), attempt.realm.accept_options());
+        let failure = failed(Box::new(acceptor).step(&attempt.token(), &host));
+        assert_eq!(failure.error.major(), Major::Failure, "{name}");
+        assert_eq!(failure.error.supplementary(), bit, "{name}");
+        match failure.error.cause::<Error>() {
+            Some(Error::Local(Local::Replay(cause))) => assert!(is_it(cause), "{name}: {cause}"),
+            other => panic!("{name}: {other:?}"),
+        }
+        assert_eq!(krb_error(&failure.token.unwrap()).0, code, "{name}");
     }
 }
