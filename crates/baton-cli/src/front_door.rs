@@ -5,7 +5,7 @@ pub(crate) mod authorise;
 mod greeting;
 mod workers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -40,6 +40,10 @@ const FIRST: usize = 1024;
 const READ: Interest = Interest::READABLE;
 /// How many connections are accepted at once before others have their turn.
 const ARRIVALS: usize = 64;
+/// How many reports of one worker are read at once.
+const REPORTS: usize = 64;
+/// How often that many are read of one that has ended: more than its socket holds.
+const LAST_TURNS: usize = 16;
 /// How long a new generation of workers may take to be ready.
 const STARTING: Duration = Duration::from_secs(15);
 /// A worker that lived for less is not replaced at once.
@@ -77,6 +81,8 @@ pub(crate) struct FrontDoor {
     waiting: VecDeque<Established>,
     workers: BTreeMap<usize, Worker>,
     next_worker: usize,
+    /// Workers that may have more to say.
+    reports_left: BTreeSet<usize>,
     generation: u64,
     /// A generation that takes over when all of it is ready.
     coming: Option<Coming>,
@@ -143,6 +149,7 @@ impl FrontDoor {
             waiting: VecDeque::new(),
             workers: BTreeMap::new(),
             next_worker: 0,
+            reports_left: BTreeSet::new(),
             generation: 1,
             coming: None,
             due: Vec::new(),
@@ -165,6 +172,9 @@ impl FrontDoor {
             }
             for event in &events {
                 self.event(event.token())?;
+            }
+            for id in std::mem::take(&mut self.reports_left) {
+                self.reports(id)?;
             }
             if self.accept_at.is_some_and(|when| when <= Instant::now()) {
                 self.accept_at = None;
@@ -304,10 +314,12 @@ impl FrontDoor {
                 }
                 Err((back, error)) if passing::would_block(&error) => context = back,
                 Err((back, error)) if passing::is_gone(&error) => {
+                    worker.note_failed();
                     worker.passing = None;
                     context = back;
                 }
                 Err((_, error)) => {
+                    worker.note_failed();
                     refuse(address, &Refusal::NotHandedOver { name, error });
                     return None;
                 }
@@ -335,8 +347,12 @@ impl FrontDoor {
         Ok(())
     }
 
+    /// What a worker says, up to a number; a worker that says more has its next turn after the others.
     fn reports(&mut self, id: usize) -> Result<(), Box<dyn Error>> {
-        while let Some(worker) = self.workers.get_mut(&id) {
+        for _ in 0..REPORTS {
+            let Some(worker) = self.workers.get_mut(&id).filter(|w| w.is_believed()) else {
+                return Ok(());
+            };
             match Report::receive(&worker.control) {
                 Ok(Some(Report::Ready(versions))) => match versions.agree(VERSIONS) {
                     Some(version) if version == VERSIONS.newest => {
@@ -345,11 +361,17 @@ impl FrontDoor {
                     }
                     _ => {
                         tracing::error!(target: "serve", "worker {} reads versions {} to {} of a connection's state, not {}", worker.name, versions.oldest, versions.newest, VERSIONS.newest);
-                        worker.kill();
+                        worker.condemn();
                         return Ok(());
                     }
                 },
-                Ok(Some(Report::Load { carried, received })) => worker.note_load(carried, received),
+                Ok(Some(Report::Load { carried, received })) => {
+                    if !worker.note_load(carried, received) {
+                        tracing::error!(target: "serve", "worker {} reports {received} connections, which cannot be: {} were handed to it", worker.name, worker.sent());
+                        worker.condemn();
+                        return Ok(());
+                    }
+                }
                 Ok(Some(Report::HandedOver { given, kept })) => {
                     tracing::info!(target: "serve", "worker {} has handed {given} conversations over and keeps {kept} until they end", worker.name);
                 }
@@ -359,6 +381,7 @@ impl FrontDoor {
                 Ok(None) | Err(_) => return Ok(()),
             }
         }
+        self.reports_left.insert(id);
         Ok(())
     }
 
@@ -484,8 +507,15 @@ impl FrontDoor {
                 .find_map(|(id, worker)| (worker.pid == pid).then_some(*id));
             // Otherwise it was a program that a worker left behind.
             if let Some(id) = id {
-                // What it has said before its end.
-                self.reports(id)?;
+                // What it has said before its end, which is no more than its socket holds.
+                for _ in 0..LAST_TURNS {
+                    self.reports_left.remove(&id);
+                    self.reports(id)?;
+                    if !self.reports_left.contains(&id) {
+                        break;
+                    }
+                }
+                self.reports_left.remove(&id);
                 if let Some(worker) = self.workers.remove(&id) {
                     self.ended(&worker, pid, status)?;
                 }
@@ -623,6 +653,9 @@ impl FrontDoor {
     /// How long there is nothing to do but wait for events.
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
+        if !self.reports_left.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let greeting = self.greetings.first_key_value().map(|(_, g)| g.deadline);
         let waiting = self.waiting.front().map(|_| now + RETRY);
         let coming = self.coming.as_ref().map(|coming| coming.deadline);

@@ -252,6 +252,30 @@ fn an_upgrade_that_fails_changes_nothing_and_one_that_works_drops_nobody() {
 }
 
 #[test]
+fn a_worker_that_says_what_cannot_be_is_ended() {
+    let setting = setting();
+    let program = setting.directory.path().join("baton");
+    fs::copy(env!("CARGO_BIN_EXE_baton"), &program).unwrap();
+    setting::open_to_all(&program);
+    let mut command = Command::new(&program);
+    command.args(["serve", "--workers=1", "--listen=127.0.0.1:0", "--keytab"]);
+    command.arg(setting.realm.keytab());
+    command.arg(format!("--forward={}", echo_service()));
+    let door = setting.start(command);
+    let mut client = setting.connect(&door);
+    client.echo(b"before");
+    // It received one, and nobody sent it any.
+    let liar = r"printf 'L\0\0\0\0\1\0\0\0\0\0\0\0'; sleep 0.2; printf 'R\1\1'; exec sleep 60";
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, format!("#!/bin/sh\n{liar}\n")).unwrap();
+    setting::open_to_all(&program);
+    door.signal(Signal::HUP);
+    door.wait_for("worker 2.0 reports 1 connections, which cannot be: 0 were handed to it");
+    door.wait_for("the workers stay as they are: a new one did not live");
+    client.echo(b"nothing has changed");
+}
+
+#[test]
 fn conversations_outlive_the_front_door() {
     let setting = setting();
     let mut door = setting.serve(["--workers=1", &format!("--forward={}", echo_service())]);

@@ -42,6 +42,10 @@ pub(crate) struct Worker {
     carried: u32,
     received: u64,
     sent: u64,
+    /// Connections whose sending failed when part of it may have reached the worker.
+    failed: u64,
+    /// It said what cannot be, and nothing it says counts any more.
+    is_condemned: bool,
 }
 
 impl Starter {
@@ -77,6 +81,8 @@ impl Starter {
             carried: 0,
             received: 0,
             sent: 0,
+            failed: 0,
+            is_condemned: false,
         })
     }
 
@@ -133,9 +139,32 @@ impl Worker {
         self.sent
     }
 
-    /// Notes what it reports.
-    pub(crate) fn note_load(&mut self, carried: u32, received: u64) {
-        (self.carried, self.received) = (carried, received);
+    /// Notes what it reports, unless that cannot be: it has received no fewer than before, and no more than it was sent.
+    #[must_use]
+    pub(crate) fn note_load(&mut self, carried: u32, received: u64) -> bool {
+        let can_be = (self.received..=self.sent + self.failed).contains(&received);
+        if can_be {
+            (self.carried, self.received) = (carried, received);
+        }
+        can_be
+    }
+
+    /// Notes that sending it a connection failed.
+    pub(crate) fn note_failed(&mut self) {
+        self.failed += 1;
+    }
+
+    /// Whether what it says counts.
+    pub(crate) fn is_believed(&self) -> bool {
+        !self.is_condemned
+    }
+
+    /// Ends it, and hands it nothing more.
+    pub(crate) fn condemn(&mut self) {
+        self.is_condemned = true;
+        self.is_ready = false;
+        self.passing = None;
+        self.kill();
     }
 
     /// Notes that a connection is on its way to it.
@@ -148,5 +177,43 @@ impl Worker {
         if let Err(error) = kill_process(self.pid, Signal::KILL) {
             tracing::error!(target: "serve", "worker {} cannot be ended: {error}", self.name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_believed_only_if_it_can_be() {
+        let (control, _theirs) = control::pair().unwrap();
+        let mut worker = Worker {
+            name: "1.0".to_owned(),
+            generation: 1,
+            pid: rustix::process::getpid(),
+            passing: None,
+            control,
+            started: Instant::now(),
+            is_ready: true,
+            carried: 0,
+            received: 0,
+            sent: 0,
+            failed: 0,
+            is_condemned: false,
+        };
+        assert!(!worker.note_load(0, 1), "it was sent nothing");
+        worker.note_sent();
+        worker.note_sent();
+        assert_eq!(worker.load(), 2);
+        assert!(worker.note_load(2, 2));
+        assert!(!worker.note_load(1, 1), "it received two before");
+        assert!(!worker.note_load(0, 3));
+        assert!(!worker.note_load(0, u64::MAX));
+        assert_eq!(worker.load(), 2, "what cannot be changes nothing");
+        // Part of what failed may have come as something that could not be used.
+        worker.note_failed();
+        assert!(worker.note_load(1, 3));
+        assert!(!worker.note_load(1, 4));
+        assert_eq!(worker.load(), 1);
     }
 }
