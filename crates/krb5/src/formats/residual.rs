@@ -1,4 +1,4 @@
-//! The names of keytabs and credential caches (`FILE:/etc/krb5.keytab`, `MEMORY:mine`), and the `%{tokens}` in them.
+//! The names of keytabs, credential caches and replay caches (`FILE:/etc/krb5.keytab`, `MEMORY:mine`, `dfl:`), and the `%{tokens}` in them.
 
 use std::fmt;
 
@@ -86,6 +86,17 @@ pub enum CcacheName {
     Memory(String),
 }
 
+/// Which of MIT's replay caches is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RcacheName {
+    /// None: replays are not noticed.
+    None,
+    /// The user's own.
+    Users,
+    /// The file at this path.
+    File(String),
+}
+
 /// Why a name means no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -110,6 +121,11 @@ pub enum NameError {
         /// The whole name.
         name: String,
     },
+    /// No replay cache, or of a type that is not supported.
+    #[error(
+        "`{0}` names no replay cache: use dfl:, none: or file2:PATH in KRB5RCACHENAME or default_rcache_name"
+    )]
+    Rcache(String),
     /// A type, and nothing after it.
     #[error("`{0}` names no file")]
     Nothing(String),
@@ -139,6 +155,19 @@ impl CcacheName {
                 kind: kind.to_owned(),
                 name: name.to_owned(),
             }),
+        }
+    }
+}
+
+impl RcacheName {
+    /// Parses an expanded name, which always has a type.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        match name.split_once(':') {
+            Some(("none", _)) => Ok(Self::None),
+            Some(("dfl", _)) => Ok(Self::Users),
+            Some(("file2", "")) => Err(NameError::Nothing(name.to_owned())),
+            Some(("file2", path)) => Ok(Self::File(path.to_owned())),
+            _ => Err(NameError::Rcache(name.to_owned())),
         }
     }
 }
@@ -222,6 +251,23 @@ mod tests {
             ..TOKENS
         };
         assert_eq!(expand("%{TEMP}", &odd).as_deref(), Ok("%{uid}"));
+    }
+
+    #[test]
+    fn replay_caches_have_types_in_lower_case() {
+        let file = |path: &str| Ok(RcacheName::File(path.to_owned()));
+        assert_eq!(RcacheName::parse("none:"), Ok(RcacheName::None));
+        assert_eq!(RcacheName::parse("none:x"), Ok(RcacheName::None));
+        assert_eq!(RcacheName::parse("dfl:"), Ok(RcacheName::Users));
+        assert_eq!(RcacheName::parse("file2:/a:b"), file("/a:b"));
+        for name in [
+            "", "none", "dfl", "/a", "NONE:", "FILE:/a", "file:/a", "n:", ":",
+        ] {
+            let error = NameError::Rcache(name.to_owned());
+            assert_eq!(RcacheName::parse(name), Err(error), "{name}");
+        }
+        let error = NameError::Nothing("file2:".to_owned());
+        assert_eq!(RcacheName::parse("file2:"), Err(error));
     }
 
     #[test]

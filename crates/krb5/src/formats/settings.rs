@@ -41,7 +41,7 @@ pub struct Settings {
     pub default_client_keytab_name: Option<String>,
     /// The credential cache, not yet expanded.
     pub default_ccache_name: Option<String>,
-    /// The replay cache, not yet expanded. Nothing hangs on it so far: marks go into the once-store.
+    /// The replay cache of MIT's kind that is kept beside the once-store, not yet expanded.
     pub default_rcache_name: Option<String>,
     /// The version of new credential caches.
     pub ccache_type: Version,
