@@ -219,6 +219,7 @@ impl Environment {
             clock: &*self.0.clock,
             random: &*self.0.random,
             replay,
+            shared_replay: None,
         })
     }
 }

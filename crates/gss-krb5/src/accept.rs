@@ -277,7 +277,13 @@ impl Bound {
         let Some(store) = host.replay else {
             return Ok(Seen::Unasked);
         };
-        let claimed = store.claim(self.checked.replay_mark(), self.checked.request().ctime);
+        let ctime = self.checked.request().ctime;
+        if let Some(cache) = host.shared_replay {
+            let recorded = cache.record(self.checked.rcache2_tag().bytes(), ctime, host.now());
+            recorded.map_err(Local::SharedReplay)?;
+        }
+        // Ours last: what it gives is the evidence.
+        let claimed = store.claim(self.checked.replay_mark(), ctime);
         Ok(Seen::Once(claimed.map_err(Local::Replay)?))
     }
 

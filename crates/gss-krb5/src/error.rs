@@ -2,6 +2,7 @@
 
 use gss_core::error::{Error as GssError, Major, Supplementary};
 use gss_core::framing::FrameError;
+use gss_core::host::ReplayCacheError;
 use krb5::exchange::ap::ApError;
 use krb5_crypto::CryptoError;
 use once::ClaimError;
@@ -121,6 +122,9 @@ pub enum Local {
     /// The once-store would not take the authenticator's mark.
     #[error("the replay check failed")]
     Replay(#[source] ClaimError),
+    /// The replay cache that is shared with other programs would not take it.
+    #[error("the replay check failed")]
+    SharedReplay(#[source] ReplayCacheError),
     /// Channel bindings of more than 2^32 - 1 bytes (RFC 4121 §4.1.1.2).
     #[error("the channel bindings are too long")]
     BindingsTooLong,
@@ -161,7 +165,10 @@ impl Error {
             Self::PeerRefused { code, .. } => *code,
             Self::Malformed(Malformed::TokenId | Malformed::ApOptions) => KRB_AP_ERR_MSG_TYPE,
             Self::PeerMisbehaved(PeerMisbehaved::Checksum) => KRB_AP_ERR_INAPP_CKSUM,
-            Self::Local(Local::Replay(ClaimError::AlreadyClaimed)) => KRB_AP_ERR_REPEAT,
+            Self::Local(
+                Local::Replay(ClaimError::AlreadyClaimed)
+                | Local::SharedReplay(ReplayCacheError::Seen),
+            ) => KRB_AP_ERR_REPEAT,
             Self::Local(Local::Replay(ClaimError::TooOld)) => KRB_AP_ERR_SKEW,
             Self::Local(Local::TicketExpired { .. }) => KRB_AP_ERR_TKT_EXPIRED,
             Self::Malformed(_) | Self::PeerMisbehaved(_) | Self::Local(_) => KRB_ERR_GENERIC,
@@ -190,7 +197,9 @@ impl Error {
             ) => Major::BadMic,
             Self::Local(Local::TicketExpired { .. }) => Major::CredentialsExpired,
             Self::Exchange(_) | Self::PeerRefused { .. } => Major::Failure,
-            Self::Local(Local::Replay(_) | Local::Poisoned) => Major::Failure,
+            Self::Local(Local::Replay(_) | Local::SharedReplay(_) | Local::Poisoned) => {
+                Major::Failure
+            }
         }
     }
 
@@ -226,9 +235,10 @@ impl Error {
     /// A replayed handshake is an error and has its bit beside it (RFC 2744 §5.1).
     fn supplementary(&self) -> Option<Supplementary> {
         match self {
-            Self::Local(Local::Replay(ClaimError::AlreadyClaimed)) => {
-                Some(Supplementary::DuplicateToken)
-            }
+            Self::Local(
+                Local::Replay(ClaimError::AlreadyClaimed)
+                | Local::SharedReplay(ReplayCacheError::Seen),
+            ) => Some(Supplementary::DuplicateToken),
             Self::Local(Local::Replay(ClaimError::TooOld)) => Some(Supplementary::OldToken),
             _ => None,
         }

@@ -144,6 +144,7 @@ fn live(enctype: &'static Enctype, keys: &mut Vec<Turned>) {
         clock: &*clock,
         random: &*random,
         replay: Some(&store),
+        shared_replay: None,
     };
     let client = Principal::user("alice", "EXAMPLE.COM");
     let server = Principal::service("host", "www.example.com", "EXAMPLE.COM");

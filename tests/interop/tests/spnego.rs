@@ -260,6 +260,7 @@ const HOST: Host<'static> = Host {
     clock: &World,
     random: &World,
     replay: None,
+    shared_replay: None,
 };
 
 /// A mechanism that only we have. Its OID is one that is none.

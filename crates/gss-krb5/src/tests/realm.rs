@@ -182,6 +182,7 @@ impl TestRealm {
             clock: &*self.clock,
             random: &*self.random,
             replay: Some(&self.store),
+            shared_replay: None,
         }
     }
 

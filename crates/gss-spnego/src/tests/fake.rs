@@ -34,6 +34,7 @@ pub(super) const HOST: Host<'static> = Host {
     clock: &Epoch,
     random: &Epoch,
     replay: None,
+    shared_replay: None,
 };
 
 /// A mechanism that exchanges `legs` tokens in all, the initiator's first.

@@ -1,11 +1,12 @@
 //! Which requests are the same one again, and which are not.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gss_core::error::{Major, Supplementary};
+use gss_core::host::{ReplayCache, ReplayCacheError};
 use gss_core::mechanism::Handshake;
 use krb5::principal::Principal;
 use once::{ClaimError, Limits, MarkTag, OnceStore, ReplayAfterReset, StoreError};
@@ -34,6 +35,89 @@ fn a_replay_is_an_error_with_its_bit_beside_it() {
         krb_error(&failure.token.unwrap()),
         (34, b"EXAMPLE.COM".to_vec())
     );
+}
+
+/// A cache that other programs share, and what it says.
+struct Shared {
+    says: fn() -> Result<(), ReplayCacheError>,
+    asked: Mutex<Vec<([u8; 12], Timestamp)>>,
+}
+
+impl ReplayCache for Shared {
+    fn record(
+        &self,
+        tag: &[u8; 12],
+        ctime: Timestamp,
+        _: Timestamp,
+    ) -> Result<(), ReplayCacheError> {
+        self.asked.lock().unwrap().push((*tag, ctime));
+        (self.says)()
+    }
+}
+
+/// Both have to find a request new, and a cache that does not answer accepts nothing.
+#[test]
+fn a_shared_cache_has_its_say() {
+    type Case = (
+        fn() -> Result<(), ReplayCacheError>,
+        Option<Supplementary>,
+        i32,
+    );
+    let cases: [Case; 3] = [
+        (|| Ok(()), Some(Supplementary::DuplicateToken), 34),
+        (
+            || Err(ReplayCacheError::Seen),
+            Some(Supplementary::DuplicateToken),
+            34,
+        ),
+        (
+            || Err(ReplayCacheError::Failed("/path: no".into())),
+            None,
+            60,
+        ),
+    ];
+    for (index, (says, bit, code)) in cases.into_iter().enumerate() {
+        let attempt = Attempt::new();
+        let token = attempt.token();
+        let asked = Mutex::default();
+        let shared = Shared { says, asked };
+        let accept = || {
+            let mut host = attempt.realm.host();
+            host.shared_replay = Some(&shared);
+            let acceptor = Acceptor::new(attempt.realm.cred(), attempt.realm.accept_options());
+            Box::new(acceptor).step(&token, &host)
+        };
+        if index == 0 {
+            done(accept());
+        }
+        let failure = failed(accept());
+        assert_eq!(failure.error.major(), Major::Failure, "{index}");
+        assert_eq!(failure.error.supplementary(), bit, "{index}");
+        assert_eq!(krb_error(&failure.token.unwrap()).0, code, "{index}");
+        let asked = shared.asked.into_inner().unwrap();
+        // The checksum ends the authenticator's ciphertext, which ends the request.
+        let checksum = attempt.realm.ticket.session_key.enctype().checksum_length();
+        let tag = &token[token.len() - checksum..][..12];
+        assert!(asked.iter().all(|(asked, _)| asked == tag), "{index}");
+        assert!(asked.iter().all(|(_, at)| *at == attempt.ctime), "{index}");
+    }
+}
+
+/// Whoever is refused for another reason leaves no trace there.
+#[test]
+fn a_shared_cache_is_asked_after_every_other_check() {
+    let mut attempt = Attempt::new();
+    attempt.ctime = attempt.ctime + Duration::from_secs(3600);
+    let token = attempt.token();
+    let shared = Shared {
+        says: || Ok(()),
+        asked: Mutex::default(),
+    };
+    let mut host = attempt.realm.host();
+    host.shared_replay = Some(&shared);
+    let acceptor = Acceptor::new(attempt.realm.cred(), attempt.realm.accept_options());
+    failed(Box::new(acceptor).step(&token, &host));
+    assert!(shared.asked.lock().unwrap().is_empty());
 }
 
 #[test]

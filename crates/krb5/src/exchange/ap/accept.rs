@@ -14,6 +14,7 @@ use super::error::ApError;
 use super::{check_permitted, key};
 use crate::exchange::transited::{self, DOMAIN_X500_COMPRESS};
 use crate::formats::keytab::{Keytab, KeytabEntry};
+use crate::formats::rcache2;
 use crate::formats::settings::{Capaths, DEFAULT_ENCTYPES};
 use crate::messages::{
     ApRep, ApReq, Authenticator, Const, EncApRepPart, EncTicketPart, EncryptedData, EncryptionKey,
@@ -81,12 +82,14 @@ pub struct Opened {
     authenticator_client: Principal,
     transited: (i32, Vec<u8>),
     mark: MarkTag,
+    tag: rcache2::Tag,
 }
 
 /// A request that has passed every check of RFC 4120 §3.2.3 but the one against replays.
 pub struct Checked {
     request: Authenticated,
     mark: MarkTag,
+    tag: rcache2::Tag,
 }
 
 /// Reads an AP-REQ.
@@ -117,6 +120,7 @@ pub fn open(
     let client = ticket.cname.in_realm(ticket.crealm);
     Ok(Opened {
         mark: replay_mark(&entry.key, &client, ctime, request.authenticator.cipher),
+        tag: rcache2_tag(&session_key, request.authenticator.cipher),
         authenticator_client: authenticator.cname.in_realm(authenticator.crealm),
         transited: (ticket.transited.tr_type, ticket.transited.contents.to_vec()),
         request: Authenticated {
@@ -153,6 +157,7 @@ impl Opened {
             authenticator_client,
             transited,
             mark,
+            tag,
         } = self;
         if authenticator_client != request.client {
             return Err(ApError::ClientMismatch {
@@ -164,7 +169,7 @@ impl Opened {
         check_times(&request, policy, now)?;
         check_transited(&request, &transited, policy)?;
         check_enctypes(&request, policy)?;
-        Ok(Checked { request, mark })
+        Ok(Checked { request, mark, tag })
     }
 }
 
@@ -225,6 +230,11 @@ impl Checked {
     /// by its checksum, so that two requests which a client made in the same microsecond are not taken for one.
     pub const fn replay_mark(&self) -> &MarkTag {
         &self.mark
+    }
+
+    /// The tag by which MIT's acceptors know this request again.
+    pub const fn rcache2_tag(&self) -> &rcache2::Tag {
+        &self.tag
     }
 
     /// What the request says.
@@ -331,6 +341,12 @@ fn replay_mark(server: &Key, client: &Principal, ctime: Timestamp, cipher: &[u8]
     ])
 }
 
+/// MIT's tag begins where the checksum does, which has another length in each enctype.
+fn rcache2_tag(session_key: &Key, cipher: &[u8]) -> rcache2::Tag {
+    let length = session_key.enctype().checksum_length();
+    rcache2::Tag::of(&cipher[cipher.len().saturating_sub(length)..])
+}
+
 fn moment(seconds: KerberosTime, micros: Microseconds) -> Timestamp {
     Timestamp::from(seconds) + Duration::from_micros(micros.get().into())
 }
@@ -377,6 +393,18 @@ mod tests {
         assert_eq!(versions(true, Some(2)), [2, 9, 1]);
         assert_eq!(versions(true, None), [1, 2, 9]);
         assert_eq!(versions(false, Some(2)), [2]);
+    }
+
+    /// The first twelve bytes of the checksum, wherever that begins.
+    #[test]
+    fn mits_tag_begins_where_the_checksum_does() {
+        let cipher: [u8; 60] = std::array::from_fn(|at| at as u8);
+        for (number, start) in [(17, 48), (18, 48), (19, 44), (20, 36)] {
+            let enctype = Enctype::from_number(number).unwrap();
+            let key = Key::new(enctype, &vec![1; enctype.key_length()]).unwrap();
+            let tag = rcache2_tag(&key, &cipher);
+            assert_eq!(tag.bytes()[..], cipher[start..start + 12], "{number}");
+        }
     }
 
     /// Everything that a mark is of makes another one when it alone changes.
