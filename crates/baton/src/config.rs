@@ -52,6 +52,12 @@ pub struct Config {
     pub store_options: StoreOptions,
     /// Whether replays of handshakes are noticed at all.
     pub replay: Replay,
+    /// MIT's replay cache that is kept beside the store, in MIT's notation: `file2:/var/lib/web/rcache`, `dfl:` for the user's own,
+    /// `none:` for no replay detection at all; else what `krb5.conf` says. Where nobody says anything, and the store is one of
+    /// files, the user's own is used as soon as it is there.
+    pub rcache: Option<String>,
+    /// The directory of users' replay caches; else `/var/tmp`.
+    pub rcache_directory: Option<PathBuf>,
     /// Transfer of contexts.
     pub transfer: Transfer,
     /// How long an exchange with KDCs may take; else what `krb5.conf` says.
@@ -60,7 +66,7 @@ pub struct Config {
 
 impl Config {
     /// What MIT's manual describes: the files that `KRB5_CONFIG` lists or `/etc/krb5.conf`, and what `KRB5_KTNAME`,
-    /// `KRB5_CLIENT_KTNAME` and `KRB5CCNAME` name. In programs that run with another user's rights (set-uid), the variables are
+    /// `KRB5_CLIENT_KTNAME`, `KRB5CCNAME`, `KRB5RCACHENAME`, `KRB5RCACHETYPE` and `KRB5RCACHEDIR` or `TMPDIR` name. In programs that run with another user's rights (set-uid), the variables are
     /// ignored.
     pub fn from_env() -> Result<Self, Error> {
         let believed = !has_foreign_rights();
@@ -80,6 +86,13 @@ impl Config {
             keytab: text("KRB5_KTNAME")?,
             client_keytab: text("KRB5_CLIENT_KTNAME")?,
             ccache: text("KRB5CCNAME")?,
+            rcache: match text("KRB5RCACHENAME")? {
+                Some(name) => Some(name),
+                None => text("KRB5RCACHETYPE")?.map(|kind| format!("{kind}:")),
+            },
+            rcache_directory: set("KRB5RCACHEDIR")
+                .or_else(|| set("TMPDIR"))
+                .map(PathBuf::from),
             ..Self::default()
         })
     }
@@ -212,8 +225,29 @@ mod tests {
     }
 
     #[test]
+    fn replay_caches_are_what_mits_manual_says() {
+        let name = |variables: &[(&str, &[u8])]| of(variables).unwrap().rcache;
+        let directory = |variables: &[(&str, &[u8])]| of(variables).unwrap().rcache_directory;
+        let (named, kind): ((_, &[u8]), (_, &[u8])) =
+            (("KRB5RCACHENAME", b"file2:/r"), ("KRB5RCACHETYPE", b"none"));
+        assert_eq!(name(&[]), None);
+        assert_eq!(name(&[kind]).as_deref(), Some("none:"));
+        assert_eq!(name(&[kind, named]).as_deref(), Some("file2:/r"));
+        assert_eq!(directory(&[]), None);
+        assert_eq!(directory(&[("TMPDIR", b"/t")]), Some("/t".into()));
+        let both: [(&str, &[u8]); 2] = [("TMPDIR", b"/t"), ("KRB5RCACHEDIR", b"/d")];
+        assert_eq!(directory(&both), Some("/d".into()));
+    }
+
+    #[test]
     fn what_is_not_text_is_not_passed_over() {
-        for name in ["KRB5_KTNAME", "KRB5_CLIENT_KTNAME", "KRB5CCNAME"] {
+        for name in [
+            "KRB5_KTNAME",
+            "KRB5_CLIENT_KTNAME",
+            "KRB5CCNAME",
+            "KRB5RCACHENAME",
+            "KRB5RCACHETYPE",
+        ] {
             let error = of(&[(name, b"/x\xff")]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("/x\\xFF"), "{error}");
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use gss_core::host::Host;
+use gss_core::host::{Host, ReplayCache};
 use gss_core::mechanism::Restore;
 use gss_krb5::{AuthenticatorTimes, Krb5};
 use krb5::exchange::ap::Policy;
@@ -15,6 +15,9 @@ use wire::time::{Clock, Timestamp};
 
 use crate::config::{Config, Replay, Store, StoreOptions};
 use crate::counts::{Counters, TransferCounts};
+use crate::host::mit_replay::{DIRECTORY, MitReplay};
+use crate::host::names::{NameProblem, RcacheName, rcache};
+use crate::host::user::User;
 use crate::{Error, Name, names, world};
 
 /// The world of one configuration. Cheap to clone; clones share one once-store and one set of counts.
@@ -37,6 +40,7 @@ struct Inner {
     policy: Policy,
     clock: Arc<dyn Clock>,
     times: AuthenticatorTimes,
+    rcache: Rcache,
     random: Arc<dyn Random>,
     krb5: Krb5,
     store: OnceLock<OnceStore>,
@@ -48,7 +52,7 @@ impl Environment {
     /// needed.
     pub fn new(config: Config) -> Result<Self, Error> {
         let times = AuthenticatorTimes::of_the_process();
-        Self::with_times(config, Arc::new(world::SystemClock), times)
+        Self::with_times(config, Arc::new(world::SystemClock), times, true)
     }
 
     /// The environment that MIT's manual describes: `/etc/krb5.conf`, the `KRB5*` variables (outside of set-uid programs), the
@@ -59,25 +63,31 @@ impl Environment {
 
     /// The same as [`new`](Self::new), by another clock: tests live through a ticket's lifetime in no time.
     pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Self::with_times(config, clock, AuthenticatorTimes::of_another_clock())
+        // What others believe by the system's clock is not written by this one unless they ask for it.
+        let times = AuthenticatorTimes::of_another_clock();
+        Self::with_times(config, clock, times, false)
     }
 
     fn with_times(
         config: Config,
         clock: Arc<dyn Clock>,
         times: AuthenticatorTimes,
+        believed: bool,
     ) -> Result<Self, Error> {
         let settings = match &config.settings {
             Some(settings) => settings.clone(),
             None => world::settings(&config.krb5_conf)?,
         };
-        if config.replay == Replay::None {
+        let policy = policy(&config, &settings);
+        let rcache = Rcache::of(&config, &settings, policy.clock_skew, believed);
+        if matches!(rcache, Rcache::Off) {
             tracing::warn!("replay detection of handshakes is switched off by configuration");
         }
         let random: Arc<dyn Random> = Arc::new(world::SystemRandom);
         Ok(Self(Arc::new(Inner {
             krb5: Krb5::new(Arc::clone(&random)),
-            policy: policy(&config, &settings),
+            policy,
+            rcache,
             config,
             settings,
             clock,
@@ -208,19 +218,60 @@ impl Environment {
 
     /// The world as a handshake sees it. An accept needs the store, and fails without it; an initiator does not.
     pub(crate) fn host(&self, accepting: bool) -> Result<Host<'_>, Error> {
-        let replay = match self.config().replay {
-            Replay::Detect if accepting => {
-                let store = self.store();
-                Some(store.map_err(|error| Error::new(crate::Major::Failure, error))?)
+        let failure = |error| Error::new(crate::Major::Failure, error);
+        let mut shared_replay: Option<&dyn ReplayCache> = None;
+        let replay = match &self.0.rcache {
+            Rcache::Off => None,
+            _ if !accepting => None,
+            Rcache::Misnamed(problem) => {
+                return Err(Error::new(crate::Major::Failure, problem.clone()));
             }
-            _ => None,
+            Rcache::Ours => Some(self.store().map_err(failure)?),
+            Rcache::Both(theirs) => {
+                shared_replay = Some(theirs);
+                Some(self.store().map_err(failure)?)
+            }
         };
         Ok(Host {
             clock: &*self.0.clock,
             random: &*self.0.random,
             replay,
-            shared_replay: None,
+            shared_replay,
         })
+    }
+}
+
+/// Where replays are noticed.
+enum Rcache {
+    /// Nowhere.
+    Off,
+    /// In the once-store.
+    Ours,
+    /// In MIT's replay cache too.
+    Both(MitReplay),
+    /// Nobody knows: what is configured means nothing, and no request is accepted.
+    Misnamed(NameProblem),
+}
+
+impl Rcache {
+    fn of(config: &Config, settings: &Settings, skew: Duration, believed: bool) -> Self {
+        if config.replay == Replay::None {
+            return Self::Off;
+        }
+        // What an acceptor of MIT's library still needs is not overwritten either.
+        let skew = skew.max(settings.clockskew);
+        let directory = config.rcache_directory.clone();
+        let directory = directory.unwrap_or_else(|| DIRECTORY.into());
+        match rcache(config.rcache.as_deref(), settings, &User::current()) {
+            Ok(Some(RcacheName::None)) => Self::Off,
+            Ok(Some(RcacheName::Users)) => Self::Both(MitReplay::users(directory, skew)),
+            Ok(Some(RcacheName::File(path))) => Self::Both(MitReplay::file(path.into(), skew)),
+            Ok(None) if believed && config.store != Store::Memory => {
+                Self::Both(MitReplay::users_if_there(directory, skew))
+            }
+            Ok(None) => Self::Ours,
+            Err(problem) => Self::Misnamed(problem),
+        }
     }
 }
 

@@ -224,13 +224,18 @@ fn each_outcome_is_logged_without_secrets() {
 
 #[test]
 fn replay_detection_switched_off_is_logged() {
-    let log = Log::default();
-    tracing::subscriber::with_default(log.clone(), || {
-        Site::new(Config {
-            replay: Replay::None,
-            ..Config::default()
-        })
-    });
-    let text = log.0.lock().unwrap().clone();
-    assert!(text.contains("WARN message=replay detection"), "{text}");
+    let unwary = Config {
+        replay: Replay::None,
+        ..Config::default()
+    };
+    let named = Config {
+        rcache: Some("none:".to_owned()),
+        ..Config::default()
+    };
+    for config in [unwary, named] {
+        let log = Log::default();
+        tracing::subscriber::with_default(log.clone(), || Site::new(config));
+        let text = log.0.lock().unwrap().clone();
+        assert!(text.contains("WARN message=replay detection"), "{text}");
+    }
 }

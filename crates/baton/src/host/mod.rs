@@ -2,12 +2,13 @@
 //!
 //! Everything below this crate is handed values; what is here finds them. [`keytab`] and [`ccache`] are the files with keys,
 //! [`names`] tells which of them are meant where nobody says, [`kdc`] finds and asks KDCs, and [`tickets`] gets tickets
-//! with all of these.
+//! with all of these. [`mit_replay`] is shared with the acceptors of MIT's library.
 
 pub mod ccache;
 pub mod kdc;
 pub mod keytab;
 pub mod keytab_change;
+pub mod mit_replay;
 pub mod names;
 mod secret_file;
 pub mod tickets;

@@ -1,7 +1,7 @@
-//! Which keytab and which credential cache are meant where the program does not say.
+//! Which keytab, credential cache and replay cache are meant where the program does not say.
 
 use krb5::formats::residual::expand;
-pub use krb5::formats::residual::{CcacheName, ExpandError, KeytabName, NameError};
+pub use krb5::formats::residual::{CcacheName, ExpandError, KeytabName, NameError, RcacheName};
 use krb5::formats::settings::Settings;
 
 use super::user::User;
@@ -65,6 +65,20 @@ pub fn ccache(
     Ok(CcacheName::parse(&name)?)
 }
 
+/// The replay cache, by the same rules (`KRB5RCACHENAME`); nothing if nobody says one.
+pub fn rcache(
+    explicit: Option<&str>,
+    settings: &Settings,
+    user: &User,
+) -> Result<Option<RcacheName>, NameProblem> {
+    let configured = settings.default_rcache_name.as_deref();
+    if explicit.or(configured).is_none() {
+        return Ok(None);
+    }
+    let name = choose(explicit, configured, "default_rcache_name", "", user)?;
+    Ok(Some(RcacheName::parse(&name)?))
+}
+
 fn choose(
     explicit: Option<&str>,
     configured: Option<&str>,
@@ -125,6 +139,20 @@ mod tests {
         );
         // Variables are taken as they are, as by MIT's code.
         assert_eq!(text(Some("FILE:/%{uid}"), &configured), ["FILE:/%{uid}"; 3]);
+    }
+
+    #[test]
+    fn a_replay_cache_is_meant_where_somebody_says_so() {
+        let configured = Settings {
+            default_rcache_name: Some("file2:/r%{euid}".to_owned()),
+            ..Settings::default()
+        };
+        let named = |explicit, settings: &Settings| rcache(explicit, settings, &user()).unwrap();
+        assert_eq!(named(None, &Settings::default()), None);
+        let file = Some(RcacheName::File("/r7".to_owned()));
+        assert_eq!(named(None, &configured), file);
+        assert_eq!(named(Some("none:"), &configured), Some(RcacheName::None));
+        assert!(rcache(Some("replay"), &configured, &user()).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The longest keytab or credential cache that is read.
 const MAX_SIZE: u64 = 64 << 20;
 /// How long another process may hold a lock.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything in `file`, into a buffer that does not move while it is filled.
 pub(super) fn contents(mut file: &File) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -59,11 +59,13 @@ pub(super) fn lock(file: &File, lock: Lock) -> io::Result<()> {
         Lock::Exclusive => FlockOperation::NonBlockingLockExclusive,
     };
     let end = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_micros(50);
     loop {
         match fcntl_lock(file, operation) {
             Ok(()) => return Ok(()),
             Err(Errno::AGAIN | Errno::ACCESS) if Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(10));
             }
             Err(Errno::AGAIN | Errno::ACCESS) => {
                 let text = "another process has held its lock for ten seconds";

@@ -6,4 +6,5 @@ mod messages;
 mod order;
 mod parties;
 mod refusals;
+mod replay_cache;
 mod transfer;
