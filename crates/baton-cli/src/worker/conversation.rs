@@ -75,6 +75,8 @@ struct Opening {
     carried: Carried,
     pending: Option<Service>,
     attempt: usize,
+    /// When the next address has its turn.
+    attempt_until: Instant,
     until: Instant,
 }
 
@@ -143,13 +145,16 @@ impl Conversation {
             }
             _ => {
                 carried.to_service = rules.target.greeting(client);
+                let now = Instant::now();
+                let until = now + CONNECT_TIMEOUT;
                 Ok(Stage::Opening(Opening {
                     context: parcel.context,
                     socket,
                     carried,
                     pending: None,
                     attempt: 0,
-                    until: Instant::now() + CONNECT_TIMEOUT,
+                    attempt_until: share(now, until, rules.target.attempts()),
+                    until,
                 }))
             }
         }
@@ -209,7 +214,9 @@ impl Conversation {
             Stage::Opening(opening) if now >= opening.until => {
                 Next::End(Err(Cause::Unreachable(ErrorKind::TimedOut.into())))
             }
-            Stage::Opening(opening) if opening.pending.is_none() => {
+            Stage::Opening(opening)
+                if opening.pending.is_none() || now >= opening.attempt_until =>
+            {
                 self.open(rules, registry, tokens)
             }
             Stage::Open(relay) if relay.lingers_until().is_some_and(|until| now >= until) => {
@@ -379,6 +386,8 @@ impl Opening {
             let failed = match self.pending.take() {
                 Some(service) => match service.connected() {
                     Ok(true) => return Ok(Some((service, None))),
+                    // An address that does not answer leaves time for the others.
+                    Ok(false) if Instant::now() >= self.attempt_until => ErrorKind::TimedOut.into(),
                     Ok(false) => {
                         self.pending = Some(service);
                         return Ok(None);
@@ -407,8 +416,16 @@ impl Opening {
             if self.attempt >= rules.target.attempts() {
                 return Err(failed);
             }
+            let left = rules.target.attempts() - self.attempt;
+            self.attempt_until = share(Instant::now(), self.until, left);
         }
     }
+}
+
+/// Until when the first of `attempts` goes on, so that the others have as long.
+fn share(now: Instant, until: Instant, attempts: usize) -> Instant {
+    let attempts = u32::try_from(attempts.max(1)).unwrap_or(u32::MAX);
+    now + until.saturating_duration_since(now) / attempts
 }
 
 /// The client of a context, as the service is told of it.
@@ -435,6 +452,17 @@ fn export_name(mechanism: &[u8], name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_share_the_time() {
+        let now = Instant::now();
+        let until = now + Duration::from_secs(12);
+        for (attempts, seconds) in [(0, 12), (1, 12), (2, 6), (3, 4)] {
+            let expected = now + Duration::from_secs(seconds);
+            assert_eq!(share(now, until, attempts), expected, "{attempts}");
+        }
+        assert_eq!(share(until, now, 2), until, "none is left");
+    }
 
     #[test]
     fn an_exported_name_has_the_standards_shape() {
