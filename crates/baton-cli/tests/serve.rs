@@ -311,18 +311,20 @@ fn what_comes_right_behind_the_handshake_is_not_lost() {
 fn idle_conversations_end() {
     let setting = setting();
     let service = echo_service();
-    let door = setting.serve(["--idle-timeout=1", &format!("--forward={service}")]);
+    let door = setting.serve(["--idle-timeout=5", &format!("--forward={service}")]);
     let mut idle = setting.connect(&door);
     idle.echo(b"x");
     let mut busy = setting.connect(&door);
-    for _ in 0..15 {
+    let ended = setting::wait_until(|| {
         busy.echo(b"x");
-        thread::sleep(std::time::Duration::from_millis(100));
-    }
+        let said = |line: &String| line.contains("nothing was said for 5 seconds");
+        door.lines().iter().any(said).then_some(())
+    });
+    assert!(ended.is_some());
     assert!(idle.is_broken_off());
     busy.echo(b"still here");
     assert_eq!(
-        door.wait_for_count("nothing was said for 1 seconds", 1)
+        door.wait_for_count("nothing was said for 5 seconds", 1)
             .len(),
         1
     );
