@@ -117,7 +117,7 @@ fn who_goes_away_at_any_step_costs_one_line() {
 #[test]
 fn who_stalls_is_ended_and_holds_nobody_up() {
     let setting = setting();
-    let door = serve(&setting, &["--handshake-timeout=1"]);
+    let door = serve(&setting, &["--handshake-timeout=4"]);
     let bytes = frame(&setting.first_token());
     let stalled: Vec<_> = [0, 3, 4, bytes.len() - 1]
         .map(|cut| {
@@ -128,14 +128,14 @@ fn who_stalls_is_ended_and_holds_nobody_up() {
         .into();
     let start = Instant::now();
     setting.connect(&door).echo(b"at once");
-    assert!(start.elapsed() < Duration::from_millis(900));
+    assert!(start.elapsed() < Duration::from_secs(3));
     for (mut socket, port) in stalled {
         assert!(is_closed(&mut socket));
         line_of(&door, port, "its handshake took too long");
     }
     // One byte now and then does not help.
     let (mut socket, port) = connect(&door);
-    for byte in &bytes[..20] {
+    for byte in &bytes[..60] {
         if socket.write_all(&[*byte]).is_err() {
             break;
         }
