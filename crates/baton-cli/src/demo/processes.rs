@@ -112,6 +112,11 @@ impl Process {
             }
             command.spawn()
         };
+        // Held until the process is listed: an interruption in between would leave it running.
+        let mut inner = leftovers.lock();
+        if inner.interrupted {
+            return Err(ErrorKind::Interrupted.into());
+        }
         let child = match spawn(program.as_os_str().to_owned()) {
             // The user may not be allowed into the program's directory; the program itself, opened by us, can be started.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -120,7 +125,8 @@ impl Process {
             }
             other => other?,
         };
-        leftovers.lock().processes.push(Pid::from_child(&child));
+        inner.processes.push(Pid::from_child(&child));
+        drop(inner);
         Ok(Self {
             child,
             leftovers: leftovers.clone(),
