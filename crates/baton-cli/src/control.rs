@@ -207,6 +207,13 @@ mod tests {
                 assert_eq!(Report::parse(&bytes[..cut]), None, "{report:?} {cut}");
             }
             assert_eq!(Report::parse(&[&bytes[..], b"x"].concat()), None);
+            for bit in 0..bytes.len() * 8 {
+                let mut other = bytes.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                // Any number may be reported, so another one is another report; another kind is none.
+                let again = Report::parse(&other).map(|report| report.bytes());
+                assert_eq!(again, (bit >= 8).then_some(other), "{report:?} {bit}");
+            }
         }
         let blocked = Report::receive(&ours).unwrap_err();
         assert_eq!(blocked.kind(), ErrorKind::WouldBlock);

@@ -146,6 +146,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_frame_with_a_bit_flipped_is_what_its_header_then_says() {
+        let good = frame(b"first");
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+            let expected = match length {
+                0 => Err(FrameError::Empty),
+                1..=5 => Ok(Some((&bytes[4..4 + length], 4 + length))),
+                _ => Err(FrameError::TooLong { length, limit: 5 }),
+            };
+            assert_eq!(first_token(&bytes, 5), expected, "{bit}");
+        }
+    }
+
+    #[test]
     fn a_frame_is_found_only_when_it_is_whole() {
         let bytes = [frame(b"first"), frame(b"2nd")].concat();
         for cut in 0..bytes.len() {
