@@ -23,8 +23,12 @@ pub(crate) fn of_this_process(wanted: Wanted) -> Identity {
             .extend(others.into_iter().map(process::Gid::as_raw));
     }
     if wanted.bounds {
-        identity.process_group = leader(process::getpgrp());
-        identity.session = process::getsid(None).ok().and_then(leader);
+        // Not by getsid(2): it answers 0 where the leader is outside this process namespace, as in a container, and that is no `Pid`.
+        let groups = fs::read("/proc/self/stat").ok();
+        let groups = groups.as_deref().and_then(process_group_and_session);
+        let [process_group, session] = groups.map_or([None; 2], |numbers| numbers.map(leader));
+        identity.process_group = process_group;
+        identity.session = session;
         identity.unit = unit();
         identity.boot = boot();
         identity.process_namespace = namespace("pid");
@@ -40,21 +44,31 @@ fn namespace(kind: &str) -> Option<u64> {
     number.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// A group's or session's number with the start of its leader. Without a leader the number may be another's tomorrow: then
-/// it is not known.
-fn leader(id: process::Pid) -> Option<Leader> {
-    let stat = fs::read(format!("/proc/{}/stat", id.as_raw_pid())).ok()?;
+/// A group's or session's number with the start of its leader. Without a leader the number may be another's tomorrow, and 0
+/// stands for one outside this process namespace: then it is not known.
+fn leader(id: u32) -> Option<Leader> {
+    let stat = (id != 0).then(|| fs::read(format!("/proc/{id}/stat")));
     Some(Leader {
-        id: id.as_raw_pid().cast_unsigned(),
-        started: started(&stat)?,
+        id,
+        started: started(&stat?.ok()?)?,
     })
 }
 
-/// The 22nd field of proc(5)'s `stat`. The second is a file name in parentheses, which may hold anything.
+/// The 5th and 6th field of proc(5)'s `stat`.
+fn process_group_and_session(stat: &[u8]) -> Option<[u32; 2]> {
+    Some([field(stat, 5)?.parse().ok()?, field(stat, 6)?.parse().ok()?])
+}
+
+/// The 22nd field of proc(5)'s `stat`.
 fn started(stat: &[u8]) -> Option<u64> {
+    field(stat, 22)?.parse().ok()
+}
+
+/// A field of proc(5)'s `stat`, from the 3rd on. The second is a file name in parentheses, which may hold anything.
+fn field(stat: &[u8], number: usize) -> Option<&str> {
     let end_of_name = stat.iter().rposition(|byte| *byte == b')')?;
     let after_name = str::from_utf8(&stat[end_of_name + 1..]).ok()?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+    after_name.split_ascii_whitespace().nth(number - 3)
 }
 
 fn unit() -> Option<String> {
@@ -130,6 +144,21 @@ mod tests {
         assert_eq!(started(b"7 (sh) S 1 7"), None);
         assert_eq!(started(b"7 (sh) \xff"), None);
         assert_eq!(started(b""), None);
+    }
+
+    #[test]
+    fn groups_are_found_and_those_from_outside_have_no_leader() {
+        let stat = |fields: &str| process_group_and_session(fields.as_bytes());
+        assert_eq!(stat("7 (a) 1 2) S 1 8 9 0"), Some([8, 9]));
+        // As it is in a container whose first process did not begin a session.
+        assert_eq!(stat("7 (sh) S 0 0 0 0"), Some([0, 0]));
+        assert_eq!(stat("7 (sh) S 1 8"), None);
+        assert_eq!(stat("7 (sh) S 1 -8 9 0"), None);
+        assert_eq!(leader(0), None);
+        assert_eq!(
+            leader(std::process::id()).map(|us| us.id),
+            Some(std::process::id())
+        );
     }
 
     #[test]
