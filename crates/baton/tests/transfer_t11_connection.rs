@@ -370,6 +370,28 @@ fn over_a_named_socket_the_receiver_proves_who_it_is() {
     worker.converse(&client);
 }
 
+/// The kernel tells such a receiver that the sender's process has the number 0.
+#[test]
+fn over_a_named_socket_a_context_gets_into_a_container() {
+    if geteuid().as_raw() != 0 {
+        eprintln!("a process namespace is made by root alone");
+        return;
+    }
+    let directory = common::store_directory();
+    let site = Site::in_memory();
+    let worker = Worker::start_apart(directory.path());
+    let (channel, other) = named_pair();
+    worker.channel.send_note(b"N", &[other.as_fd()]).unwrap();
+    let (client, server) = site.contexts();
+    let sending = Sending {
+        extra: b"extra",
+        ..Sending::default()
+    };
+    send_over(&channel, server, &sending).unwrap();
+    assert_eq!(worker.answer().unwrap().unwrap(), b"extra");
+    worker.converse(&client);
+}
+
 #[test]
 fn over_a_named_socket_another_user_is_refused_unless_named() {
     if geteuid().as_raw() != 0 {

@@ -36,17 +36,30 @@ impl Worker {
 
     /// The same, of another user. Only root can.
     pub fn start_as(store: &Path, user: Option<u32>) -> Self {
-        let (ours, theirs) = Channel::pair().unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        Self::start_by(command, store)
+    }
+
+    /// The same, of this user, in a process namespace of its own: what a container is to its host. Only root can.
+    pub fn start_apart(store: &Path) -> Self {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--pid", "--fork", "--kill-child", "--"])
+            .arg(std::env::current_exe().unwrap());
+        Self::start_by(command, store)
+    }
+
+    fn start_by(mut command: Command, store: &Path) -> Self {
+        let (ours, theirs) = Channel::pair().unwrap();
         command
             .args(["--exact", "worker", "--nocapture", "--test-threads=1"])
             .env(STORE, store)
             .env(ENCTYPE, "18")
             .stdin(Stdio::from(theirs.into_descriptor()))
             .stdout(Stdio::null());
-        if let Some(user) = user {
-            command.uid(user).gid(user);
-        }
         Self {
             child: command.spawn().unwrap(),
             channel: ours,
