@@ -17,7 +17,7 @@ impl MechList {
     pub(crate) fn of(mechanisms: &[Oid]) -> Self {
         let mut content = Vec::new();
         for oid in mechanisms {
-            MechType::from(*oid).encode_to(&mut content);
+            MechType::from(oid).encode_to(&mut content);
         }
         Self(content)
     }

@@ -125,8 +125,8 @@ impl MechType<'_> {
     }
 }
 
-impl From<Oid> for MechType<'static> {
-    fn from(oid: Oid) -> Self {
+impl<'a> From<&'a Oid> for MechType<'a> {
+    fn from(oid: &'a Oid) -> Self {
         Self(oid.bytes())
     }
 }

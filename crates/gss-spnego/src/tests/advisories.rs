@@ -12,7 +12,7 @@ use crate::{Error, Malformed, PeerMisbehaved};
 fn answer(state: NegState, mech: Option<Oid>, token: Option<&[u8]>) -> Vec<u8> {
     NegotiationToken::Resp(NegTokenResp {
         neg_state: Some(state),
-        supported_mech: mech.map(Into::into),
+        supported_mech: mech.as_ref().map(Into::into),
         response_token: token,
         mech_list_mic: None,
         extensions: Extensions::NONE,

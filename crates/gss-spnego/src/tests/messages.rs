@@ -39,7 +39,7 @@ fn a_message_reads_and_writes_the_same() {
 
     let resp = NegotiationToken::Resp(NegTokenResp {
         neg_state: Some(NegState::RequestMic),
-        supported_mech: Some(A.into()),
+        supported_mech: Some((&A).into()),
         response_token: None,
         mech_list_mic: Some(b"mic"),
         extensions: Extensions::NONE,

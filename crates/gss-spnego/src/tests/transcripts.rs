@@ -17,7 +17,7 @@ fn words(token: &[u8]) -> String {
     let inner = framing::unframe(Oid::SPNEGO, token).unwrap_or(token);
     let mech = |mech: MechType<'_>| {
         let known = [(A, " A"), (B, " B"), (C, " C")];
-        let name = known.iter().find(|(oid, _)| mech == (*oid).into());
+        let name = known.iter().find(|(oid, _)| mech == oid.into());
         name.map_or(" ?", |(_, name)| name)
     };
     let token = |token: Option<&[u8]>| if token.is_some() { " token" } else { "" };
@@ -340,7 +340,7 @@ fn microsofts_oid_is_answered_with_itself() {
         let NegotiationToken::Resp(resp) = NegotiationToken::decode(&token).unwrap() else {
             panic!("an answer");
         };
-        assert_eq!(resp.supported_mech, Some(expected.into()));
+        assert_eq!(resp.supported_mech, Some((&expected).into()));
         assert_eq!(resp.neg_state, Some(NegState::AcceptCompleted));
 
         // And an initiator takes it for what it offered.

@@ -297,7 +297,7 @@ impl State {
         };
         NegotiationToken::Resp(NegTokenResp {
             neg_state: parts.state,
-            supported_mech: parts.mech.map(Into::into),
+            supported_mech: parts.mech.as_ref().map(Into::into),
             response_token: token,
             mech_list_mic: mic,
             extensions: Extensions::NONE,
