@@ -175,6 +175,8 @@ fn look_at_inherited(user: Option<&User>) -> Result<(), Box<dyn Error>> {
 fn worker_args(args: &ServeArgs) -> Result<WorkerArgs, Box<dyn Error>> {
     Ok(WorkerArgs {
         name: String::new(),
+        uid: None,
+        gid: None,
         max_frame: args.max_frame,
         idle_timeout: args.idle_timeout,
         forward: match &args.forward {

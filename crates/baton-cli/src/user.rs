@@ -1,8 +1,10 @@
 //! Users by name or number, as `/etc/passwd` has them.
 
 use std::fs;
+use std::io;
 
-use rustix::process::geteuid;
+use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use thiserror::Error;
 
 /// Who workers are where nothing else is said.
@@ -46,6 +48,22 @@ impl User {
             User { uid: 0, .. } | User { gid: 0, .. } => Err(UserError::Root),
             user => Ok(Some(user)),
         }
+    }
+}
+
+impl User {
+    /// Makes this process that user's, for good: real, effective and saved, in no other group, without root's capabilities.
+    ///
+    /// The kernel does so for a thread, so this is for a process that has one.
+    pub(crate) fn become_it(&self) -> io::Result<()> {
+        if fs::read_dir("/proc/self/task")?.count() != 1 {
+            return Err(io::Error::other("other threads would stay who they are"));
+        }
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        set_thread_groups(&[])?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+        Ok(())
     }
 }
 

@@ -16,13 +16,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior, setsid};
+use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior, setsid};
 use rustix::thread::set_no_new_privs;
 
 use self::conversation::Rules;
 use self::event_loop::EventLoop;
 use self::service::Target;
 use crate::limits::raise_descriptor_limit;
+use crate::user::{User, UserError};
 
 /// What the front door starts a worker with. Standard input is the socket that connections arrive on, standard output the one
 /// for orders and reports.
@@ -31,6 +32,12 @@ pub(crate) struct WorkerArgs {
     /// Names the worker in the log
     #[arg(long)]
     pub(crate) name: String,
+    /// The user to become
+    #[arg(long, requires = "gid")]
+    pub(crate) uid: Option<u32>,
+    /// The group to become
+    #[arg(long, requires = "uid")]
+    pub(crate) gid: Option<u32>,
     /// The longest frame taken from a client
     #[arg(long)]
     pub(crate) max_frame: usize,
@@ -62,6 +69,9 @@ impl WorkerArgs {
         ]
         .map(OsString::from)
         .into();
+        if let Some(User { uid, gid }) = self.user() {
+            out.extend([format!("--uid={uid}").into(), format!("--gid={gid}").into()]);
+        }
         out.extend(self.forward.iter().map(|a| format!("--forward={a}").into()));
         if let Some(path) = &self.unix {
             let mut argument = OsString::from("--unix=");
@@ -76,6 +86,11 @@ impl WorkerArgs {
             out.extend(self.program.iter().cloned());
         }
         out
+    }
+
+    fn user(&self) -> Option<User> {
+        let (uid, gid) = (self.uid?, self.gid?);
+        Some(User { uid, gid })
     }
 
     fn rules(&self) -> Rules {
@@ -99,6 +114,14 @@ impl WorkerArgs {
 
 /// Carries conversations until the front door and the clients have done with it.
 pub(crate) fn run(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
+    // We were started as root, because a process of the workers' user could be traced by that user's others before its first
+    // instruction. The kernel makes one that changes its user not dumpable, so there is no such moment.
+    if let Some(user) = args.user() {
+        user.become_it()?;
+    }
+    if geteuid().is_root() {
+        return Err(UserError::Root.into());
+    }
     // What the front door's terminal sends its group, as at ^C, is not for us nor for the programs we start; and neither of us
     // has any business with that terminal.
     setsid()?;
@@ -134,6 +157,8 @@ mod tests {
     fn arguments_say_what_they_were_made_from() {
         let plain = WorkerArgs {
             name: "1.2".to_owned(),
+            uid: None,
+            gid: None,
             max_frame: 5,
             idle_timeout: 0,
             forward: vec![],
@@ -149,6 +174,8 @@ mod tests {
             unix: Some("-odd path".into()),
             unix_header: true,
             idle_timeout: 7,
+            uid: Some(65_534),
+            gid: Some(65_533),
             ..plain.clone()
         };
         let program = WorkerArgs {

@@ -42,7 +42,12 @@ fn workers_are_another_user_without_privileges() {
             "{groups}"
         );
         assert_eq!(status(worker, "Groups"), "");
-        assert_eq!(u64::from_str_radix(&status(worker, "CapEff"), 16), Ok(0));
+        for capabilities in ["CapPrm", "CapEff", "CapAmb"] {
+            assert_eq!(
+                u64::from_str_radix(&status(worker, capabilities), 16),
+                Ok(0)
+            );
+        }
         // Not dumpable: what is below /proc belongs to root, whatever the worker's user is.
         use std::os::unix::fs::MetadataExt;
         assert_eq!(
@@ -52,6 +57,28 @@ fn workers_are_another_user_without_privileges() {
             0
         );
     }
+}
+
+/// The front door, root, starts a worker as root, which becomes another user first of all; without being told whom, it ends.
+#[test]
+fn a_worker_does_not_stay_root() {
+    if !geteuid().is_root() {
+        eprintln!("not root: there is nobody to become");
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    command.args([
+        "worker",
+        "--name=1.0",
+        "--max-frame=9",
+        "--idle-timeout=0",
+        "--",
+        "cat",
+    ]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("workers must not run as root"), "{said}");
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! Worker processes: started as another user, replaced when they end, a whole generation at once when told to.
 
 use std::env;
-use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -67,6 +65,8 @@ impl Starter {
         let ends = [theirs.into_descriptor(), orders];
         let args = WorkerArgs {
             name: name.clone(),
+            uid: self.user.as_ref().map(|user| user.uid),
+            gid: self.user.as_ref().map(|user| user.gid),
             ..self.args.clone()
         };
         let pid = self.spawn(&args, &ends)?;
@@ -87,26 +87,8 @@ impl Starter {
     }
 
     fn spawn(&self, args: &WorkerArgs, ends: &[OwnedFd; 2]) -> io::Result<Pid> {
-        match self.spawn_as(self.program.as_os_str().to_owned(), args, ends) {
-            // The workers' user may not be allowed into the directory that the program is in; the program itself, opened
-            // by us, can be started all the same.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let program = File::open(&self.program)?;
-                let path = format!("/proc/self/fd/{}", program.as_raw_fd());
-                self.spawn_as(path.into(), args, ends).map_err(|_| error)
-            }
-            other => other,
-        }
-    }
-
-    fn spawn_as(
-        &self,
-        program: OsString,
-        args: &WorkerArgs,
-        ends: &[OwnedFd; 2],
-    ) -> io::Result<Pid> {
         let [passing, control] = ends;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&self.program);
         command
             .arg0("baton")
             .args(args.to_arguments())
@@ -119,10 +101,6 @@ impl Starter {
             .current_dir("/")
             .stdin(Stdio::from(passing.try_clone()?))
             .stdout(Stdio::from(control.try_clone()?));
-        if let Some(User { uid, gid }) = self.user {
-            // Root's other groups are dropped with it.
-            command.uid(uid).gid(gid);
-        }
         let child = command.spawn()?;
         Pid::from_raw(child.id() as i32).ok_or_else(|| ErrorKind::InvalidData.into())
     }
