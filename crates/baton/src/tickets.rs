@@ -88,6 +88,16 @@ impl TicketCache {
         Ok(found.credential)
     }
 
+    /// Renews the ticket-granting ticket (RFC 4120 §2.3) and makes the cache anew with it.
+    pub fn renew(&self) -> Result<Ticket, TicketError> {
+        self.env.tickets().renew(&self.store)
+    }
+
+    /// Makes a postdated ticket-granting ticket valid whose time has come (RFC 4120 §2.5), and the cache anew with it.
+    pub fn validate(&self) -> Result<Ticket, TicketError> {
+        self.env.tickets().validate(&self.store)
+    }
+
     /// Removes it with all its tickets, and overwrites them.
     pub fn destroy(&self) -> Result<(), CcacheStoreError> {
         self.store.destroy()

@@ -1,5 +1,7 @@
 //! Getting tickets: the exchanges of `krb5` run over the network, with the credential cache before and behind them.
 
+mod again;
+
 use std::time::{Duration, Instant};
 
 pub use krb5::exchange::as_exchange::Secret;
@@ -182,10 +184,18 @@ impl Client<'_> {
         server: &Principal,
         kdc_now: Timestamp,
     ) -> Result<Credential, TicketError> {
-        let mut kdcs = Kdcs::new(self.settings, self.deadline());
-        let mut request = TgsOptions::new(tgt, server.clone());
+        self.ask(TgsOptions::new(tgt, server.clone()), kdc_now)
+    }
+
+    /// Runs a TGS exchange with what `krb5.conf` says about all of them.
+    fn ask(&self, mut request: TgsOptions, kdc_now: Timestamp) -> Result<Credential, TicketError> {
         request.etypes = self.settings.default_tgs_enctypes.clone();
         request.clock_skew = self.settings.clockskew;
+        self.exchange(request, kdc_now)
+    }
+
+    fn exchange(&self, request: TgsOptions, kdc_now: Timestamp) -> Result<Credential, TicketError> {
+        let mut kdcs = Kdcs::new(self.settings, self.deadline());
         let began = self.clock.now();
         let mut progress = TgsExchange::start(request, kdc_now, self.random)?;
         loop {

@@ -11,11 +11,11 @@ use wire::time::Timestamp;
 
 use super::kdc_reply::{Answer, Expected, KdcRep, nonce};
 pub use super::kdc_reply::{ExchangeError, KdcError, Obtained, Progress, ReplyError};
-use crate::formats::ccache::{CachedKey, Credential};
+use crate::formats::ccache::{CachedKey, Credential, Typed};
 use crate::messages::{
     ApReq, Authenticator, Checksum, Const, EncTgsRepPart, EncryptedData, EncryptionKey, Flags,
     KdcReqBody, KerberosString, KerberosTime, PaData, PrincipalName, TgsReq, Ticket, Value, Word,
-    encrypt_as, error_code, kdc_options, pa_type,
+    encrypt_as, error_code, kdc_options, pa_type, ticket_flags,
 };
 use crate::principal::Principal;
 
@@ -57,6 +57,60 @@ impl TgsOptions {
         Self {
             flags: options.flags | kdc_options::RENEW,
             ..options
+        }
+    }
+
+    /// A postdated ticket whose time has come, made valid (RFC 4120 §2.5).
+    pub fn validation(ticket: Credential) -> Self {
+        let server = ticket.server.clone();
+        let options = Self::new(ticket, server);
+        Self {
+            flags: options.flags | kdc_options::VALIDATE,
+            ..options
+        }
+    }
+
+    /// A ticket-granting ticket to send on to a service, which has no addresses (RFC 4120 §2.6). It can be forwarded
+    /// further unless the caller takes [`kdc_options::FORWARDABLE`] out of the flags. Its session key ought to have an
+    /// enctype that the service knows: `etypes` is for the caller to set.
+    pub fn forwarded(tgt: Credential) -> Self {
+        let server = tgt.server.clone();
+        let options = Self::new(tgt, server);
+        Self {
+            flags: options.flags | kdc_options::FORWARDED,
+            ..options
+        }
+    }
+
+    fn has(&self, option: u32) -> bool {
+        self.flags & option != 0
+    }
+
+    /// When the new ticket must begin, give or take.
+    fn begins(&self, now: Timestamp) -> (Timestamp, Duration) {
+        if !self.has(kdc_options::VALIDATE) {
+            return (now, self.clock_skew);
+        }
+        // A validated ticket is the old one but for one flag.
+        let Credential {
+            starttime,
+            authtime,
+            ..
+        } = self.tgt;
+        let begins = if starttime == Timestamp::default() {
+            authtime
+        } else {
+            starttime
+        };
+        (begins, Duration::ZERO)
+    }
+
+    /// The addresses that the new ticket may have.
+    fn addresses(&self) -> &[Typed] {
+        if self.has(kdc_options::FORWARDED) {
+            &[]
+        } else {
+            &self.tgt.addresses
         }
     }
 }
@@ -148,9 +202,10 @@ impl TgsExchange {
             till: self.till,
             rtime: rtime(options),
             etypes: &options.etypes,
-            inherited: options.tgt.flags,
-            addresses: &options.tgt.addresses,
-            begins: Some((now, options.clock_skew)),
+            // Only what is not yet valid is asked to be made so.
+            inherited: options.tgt.flags & !ticket_flags::INVALID,
+            addresses: options.addresses(),
+            begins: Some(options.begins(now)),
         };
         // The reply is under the subkey, whatever the enctypes asked for.
         Expected {
@@ -172,7 +227,7 @@ impl TgsExchange {
 fn till(options: &TgsOptions, now: Timestamp) -> KerberosTime {
     let end = options.tgt.endtime;
     match options.lifetime {
-        _ if options.flags & kdc_options::RENEW != 0 => Timestamp::default(),
+        _ if options.has(kdc_options::RENEW) => Timestamp::default(),
         Some(lifetime) => end.min(now + lifetime),
         None => end,
     }

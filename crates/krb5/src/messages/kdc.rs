@@ -120,6 +120,8 @@ pub mod kdc_options {
     pub const POSTDATED: u32 = 1 << 25;
     /// The ticket is to be renewable.
     pub const RENEWABLE: u32 = 1 << 23;
+    /// The client is that of the additional ticket (MS-SFU §2.2.3).
+    pub const CNAME_IN_ADDL_TKT: u32 = 1 << 17;
     /// The name may be another form of the true one (RFC 6806 §6).
     pub const CANONICALIZE: u32 = 1 << 16;
     /// The ticket is to be anonymous (RFC 8062 §3).

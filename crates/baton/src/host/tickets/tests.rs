@@ -423,3 +423,52 @@ fn a_silent_kdc_costs_its_second_once() {
     );
     assert!(silent.recv(&mut buffer).is_err(), "the second one did not");
 }
+
+#[test]
+fn a_renewed_ticket_is_all_that_the_cache_has_then() {
+    let realm = Realm::start(" ticket_lifetime = 1h\n renew_lifetime = 2h");
+    let client = realm.client();
+    let cache = realm.log_in("renewed");
+    client.get_service_ticket(&http(), &cache).unwrap();
+    realm.kdc.ahead.store(60, Ordering::Relaxed);
+    let old = cache.read().unwrap().credentials[0].clone();
+    let renewed = client.renew(&cache).unwrap();
+    assert!(renewed.endtime > old.endtime, "a minute later");
+    assert_eq!(renewed.renew_till, old.renew_till);
+    let left = cache.read().unwrap();
+    let servers: Vec<_> = left.tickets().map(|ticket| &ticket.server).collect();
+    assert_eq!(servers, [&Principal::krbtgt(REALM)]);
+
+    // What cannot be renewed stays as it is.
+    let realm = Realm::start("");
+    let cache = realm.log_in("once");
+    assert!(matches!(
+        realm.client().renew(&cache),
+        Err(TicketError::Exchange(ExchangeError::Refused(_)))
+    ));
+    assert_eq!(cache.read().unwrap().tickets().count(), 1);
+}
+
+#[test]
+fn a_forwarded_ticket_has_the_services_enctype_if_the_kdc_has_it() {
+    let realm = Realm::start(" forwardable = true");
+    let cache = realm.log_in("forwarded");
+    let ask = |etype| realm.client().get_forwarded_ticket(&cache, etype).unwrap();
+    for (etype, number) in [
+        (None, 18),
+        (Some(AES128_CTS_HMAC_SHA1_96), 17),
+        // The realm has no such keys.
+        (Some(krb5_crypto::AES256_CTS_HMAC_SHA384_192), 18),
+    ] {
+        let ticket = ask(etype);
+        assert_eq!(ticket.key.enctype(), number);
+        let wanted = ticket_flags::FORWARDED | ticket_flags::FORWARDABLE;
+        assert_eq!(ticket.flags & wanted, wanted);
+        assert_eq!(ticket.server, Principal::krbtgt(REALM));
+    }
+    assert_eq!(cache.read().unwrap().tickets().count(), 1, "not stored");
+
+    let realm = Realm::start("");
+    let cache = realm.log_in("stays here");
+    assert!(realm.client().get_forwarded_ticket(&cache, None).is_err());
+}
