@@ -8,6 +8,7 @@ use zeroize::ZeroizeOnDrop;
 
 use crate::cts::{self, BLOCK};
 use crate::mac::{Hmac, same};
+use crate::pieces::{self, Piece};
 use crate::{Enctype, IntegrityError};
 
 /// The keys of one encryption usage, their schedules expanded; wipes itself.
@@ -59,6 +60,50 @@ impl CipherKey {
         self.sealer.open(message, checksum)?;
         Ok(&mut message[BLOCK..])
     }
+
+    /// The same as [`seal_in_place`](Self::seal_in_place) where the message lies in several places, among which parts may
+    /// be that are signed and not encrypted. The first bytes to encrypt are the confounder.
+    ///
+    /// # Panics
+    /// If less than a confounder is to be encrypted, or `checksum` does not have a checksum's length.
+    pub fn seal_pieces(&self, pieces: &mut [Piece<'_>], checksum: &mut [u8]) {
+        assert!(
+            pieces::sealed_length(pieces) >= self.enctype.confounder_length()
+                && checksum.len() == self.enctype.checksum_length(),
+            "pieces without room for confounder and checksum"
+        );
+        if let [Piece::Seal(message)] = pieces {
+            self.sealer.seal(message, checksum);
+        } else {
+            self.sealer.seal_pieces(pieces, checksum);
+        }
+    }
+
+    /// Checks and decrypts what [`seal_pieces`](Self::seal_pieces) made, where it lies. The confounder stays in front.
+    ///
+    /// After an error the pieces hold nothing of the plaintext.
+    pub fn open_pieces(
+        &self,
+        pieces: &mut [Piece<'_>],
+        checksum: &[u8],
+    ) -> Result<(), IntegrityError> {
+        let (wanted, found) = (self.enctype.checksum_length(), checksum.len());
+        if found != wanted {
+            return Err(IntegrityError::ChecksumLength { wanted, found });
+        }
+        let (wanted, found) = (
+            self.enctype.overhead(),
+            pieces::sealed_length(pieces) + found,
+        );
+        if found < wanted {
+            return Err(IntegrityError::TooShort { wanted, found });
+        }
+        if let [Piece::Seal(message)] = pieces {
+            self.sealer.open(message, checksum)
+        } else {
+            self.sealer.open_pieces(pieces, checksum)
+        }
+    }
 }
 
 impl ZeroizeOnDrop for CipherKey {}
@@ -69,6 +114,12 @@ pub(crate) trait Seal: Send + Sync + ZeroizeOnDrop {
 
     /// On an error `message` holds nothing of the plaintext.
     fn open(&self, message: &mut [u8], checksum: &[u8]) -> Result<(), IntegrityError>;
+
+    /// The same as `seal`, over pieces.
+    fn seal_pieces(&self, pieces: &mut [Piece<'_>], checksum: &mut [u8]);
+
+    /// The same as `open`, over pieces.
+    fn open_pieces(&self, pieces: &mut [Piece<'_>], checksum: &[u8]) -> Result<(), IntegrityError>;
 }
 
 /// RFC 3961 §5.3: the checksum is over the plaintext.
@@ -138,6 +189,22 @@ where
         }
         verdict
     }
+
+    fn seal_pieces(&self, pieces: &mut [Piece<'_>], checksum: &mut [u8]) {
+        let mac = self.mac.over(pieces.iter().map(Piece::bytes));
+        checksum.copy_from_slice(&mac[..checksum.len()]);
+        pieces::encrypt(&self.cipher, pieces);
+    }
+
+    fn open_pieces(&self, pieces: &mut [Piece<'_>], checksum: &[u8]) -> Result<(), IntegrityError> {
+        pieces::decrypt(&self.cipher, pieces);
+        let mac = self.mac.over(pieces.iter().map(Piece::bytes));
+        let verdict = same(&mac[..checksum.len()], checksum);
+        if verdict.is_err() {
+            pieces::wipe(pieces);
+        }
+        verdict
+    }
 }
 
 impl<A, H> Seal for EncryptThenSign<A, H>
@@ -175,6 +242,24 @@ where
         cts::decrypt(&self.cipher, message, |_| {});
         Ok(())
     }
+
+    fn seal_pieces(&self, pieces: &mut [Piece<'_>], checksum: &mut [u8]) {
+        pieces::encrypt(&self.cipher, pieces);
+        let mac = self.mac.over(after_vector(pieces));
+        checksum.copy_from_slice(&mac[..checksum.len()]);
+    }
+
+    fn open_pieces(&self, pieces: &mut [Piece<'_>], checksum: &[u8]) -> Result<(), IntegrityError> {
+        let mac = self.mac.over(after_vector(pieces));
+        same(&mac[..checksum.len()], checksum)?;
+        pieces::decrypt(&self.cipher, pieces);
+        Ok(())
+    }
+}
+
+/// What the checksum of RFC 8009 covers.
+fn after_vector<'a>(pieces: &'a [Piece<'_>]) -> impl Iterator<Item = &'a [u8]> {
+    core::iter::once(&INITIAL_VECTOR[..]).chain(pieces.iter().map(Piece::bytes))
 }
 
 impl<A: ZeroizeOnDrop, H: EagerHash> ZeroizeOnDrop for SignThenEncrypt<A, H> where

@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 pub(crate) const BLOCK: usize = 16;
 
 /// Blocks decrypted at once: enough for the widest backend to run full, few enough for the stack.
-const AT_ONCE: usize = 32;
+pub(crate) const AT_ONCE: usize = 32;
 
 type Block = Array<u8, U16>;
 
@@ -144,7 +144,7 @@ fn decrypt_last<A: BlockCipherDecrypt<BlockSize = U16>>(
 
 /// CBC over at most [`AT_ONCE`] blocks: the copy that stays on the stack is ciphertext.
 #[inline]
-fn decrypt_blocks<A: BlockCipherDecrypt<BlockSize = U16>>(
+pub(crate) fn decrypt_blocks<A: BlockCipherDecrypt<BlockSize = U16>>(
     cipher: &A,
     blocks: &mut [Block],
     chain: &mut Block,

@@ -2,7 +2,8 @@
 //!
 //! An [`Enctype`] is a row of one table. A [`Key`] belongs to one enctype, wipes itself and cannot be printed, cloned or
 //! compared. It encrypts and signs single messages itself; for many messages under one [`KeyUsage`] it gives a
-//! [`CipherKey`] or a [`MacKey`], whose schedules are expanded once and which work in place.
+//! [`CipherKey`] or a [`MacKey`], whose schedules are expanded once and which work in place, also where the message lies in
+//! several [pieces](Piece).
 //!
 //! ```
 //! use krb5_crypto::{Enctype, KeyUsage};
@@ -28,6 +29,7 @@ mod error;
 mod fold;
 mod key;
 mod mac;
+mod pieces;
 mod profile;
 mod stack;
 mod usage;
@@ -42,4 +44,5 @@ pub use enctype::{
 pub use error::{CryptoError, IntegrityError};
 pub use key::Key;
 pub use mac::{Checksum, MacKey};
+pub use pieces::Piece;
 pub use usage::KeyUsage;

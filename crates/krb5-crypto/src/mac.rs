@@ -108,6 +108,13 @@ impl<H: EagerHash> Hmac<H> {
             rest: Buffer::<HmacCore<H>>::default(),
         }
     }
+
+    /// The whole HMAC of the message that is `parts` one after another.
+    pub(crate) fn over<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Output<HmacCore<H>> {
+        let mut running = self.start();
+        parts.for_each(|part| running.update(part));
+        running.finish()
+    }
 }
 
 impl<H: EagerHash> ZeroizeOnDrop for Hmac<H> where H::Core: ZeroizeOnDrop {}
@@ -117,11 +124,8 @@ where
     H::Core: Send + Sync + ZeroizeOnDrop,
 {
     fn sign(&self, parts: &[&[u8]], out: &mut [u8]) {
-        let mut running = self.start();
-        for part in parts {
-            running.update(part);
-        }
-        out.copy_from_slice(&running.finish()[..out.len()]);
+        let mac = self.over(parts.iter().copied());
+        out.copy_from_slice(&mac[..out.len()]);
     }
 }
 
