@@ -3,7 +3,7 @@
 //! A handshake's state is consumed by its step, so no step can run twice and a failed one leaves nothing half-built. A
 //! context locks each direction on its own, so two threads may wrap and unwrap at once.
 
-use once::Taken;
+use once::{Claimed, Taken};
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -18,6 +18,59 @@ use crate::sequence::Order;
 pub trait Handshake: Send {
     /// Takes the state away and gives the next one back.
     fn step(self: Box<Self>, token: &[u8], host: &Host<'_>) -> Result<Step, Failure>;
+
+    /// The handshake as one that another process can finish; `None` where it cannot be, as it is unless a mechanism says
+    /// otherwise.
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        None
+    }
+}
+
+/// A handshake that another process can finish: its state travels as a context's does.
+pub trait HalfOpen {
+    /// The mechanism, whose [`Resume`] reads the state.
+    fn mechanism(&self) -> Oid;
+
+    /// All of the state, keys included. The handshake is as it was: wiping is dropping it.
+    fn save(&self) -> Result<Zeroizing<Vec<u8>>, Error>;
+}
+
+/// A mechanism's reader of half-open state, with what a handshake of this process's own would have: credentials, options,
+/// randomness. An acceptor goes on with what an acceptor began, an initiator with what an initiator began.
+pub trait Resume: Send {
+    /// The mechanism's OID.
+    fn oid(&self) -> Oid;
+
+    /// Reads what [`HalfOpen::save`] wrote.
+    fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, Error>;
+}
+
+/// A handshake whose state has been read and which nobody may continue yet.
+pub trait DormantHandshake: Send {
+    /// The handshake, for whoever redeemed its one token.
+    fn wake(self: Box<Self>, redeemed: Redeemed) -> Box<dyn Handshake>;
+}
+
+/// Evidence that nobody else has the state, nor ever will.
+#[derive(Debug)]
+#[must_use]
+pub enum Redeemed {
+    /// Its deposit was taken.
+    Taken(Taken),
+    /// Its token was marked as used.
+    Claimed(Claimed),
+}
+
+impl From<Taken> for Redeemed {
+    fn from(taken: Taken) -> Self {
+        Self::Taken(taken)
+    }
+}
+
+impl From<Claimed> for Redeemed {
+    fn from(claimed: Claimed) -> Self {
+        Self::Claimed(claimed)
+    }
 }
 
 /// What a step of a handshake came to.
@@ -108,8 +161,8 @@ pub trait Dormant: Send {
     /// Names, flags, lifetime.
     fn facts(&self) -> &Facts;
 
-    /// The context, for whoever took its one deposit.
-    fn wake(self: Box<Self>, taken: Taken) -> Box<dyn SecurityContext>;
+    /// The context, for whoever took its one deposit, or redeemed the one token of the handshake that it is a part of.
+    fn wake(self: Box<Self>, redeemed: Redeemed) -> Box<dyn SecurityContext>;
 }
 
 /// A mechanism's reader of saved state.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gss_core::bindings::ChannelBindings;
 use gss_core::flags::Flags;
 use gss_core::host::Host;
-use gss_core::mechanism::{Facts, Failure, Handshake, Step};
+use gss_core::mechanism::{Facts, Failure, HalfOpen, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::{self, ApError, Authenticated, Checked, Opened, Policy};
@@ -147,6 +147,10 @@ impl Handshake for Acceptor {
                 Err(Failure { error, token })
             }
         }
+    }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        Some(self)
     }
 }
 

@@ -6,7 +6,7 @@ use gss_core::bindings::ChannelBindings;
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
 use gss_core::host::Host;
-use gss_core::mechanism::{Facts, Failure, Handshake, Step};
+use gss_core::mechanism::{Facts, Failure, HalfOpen, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::{ApError, Awaited, Request};
@@ -204,11 +204,11 @@ pub(crate) fn first_number(random: &dyn Random) -> u32 {
 }
 
 /// The initiator's half of a context.
-struct Pending {
-    facts: Facts,
-    subkey: Key,
-    seq_number: u32,
-    random: Arc<dyn Random>,
+pub(crate) struct Pending {
+    pub(crate) facts: Facts,
+    pub(crate) subkey: Key,
+    pub(crate) seq_number: u32,
+    pub(crate) random: Arc<dyn Random>,
 }
 
 impl Pending {
@@ -239,9 +239,9 @@ impl Pending {
 }
 
 /// An initiator that has sent its request and asked for mutual authentication.
-struct ExpectApRep {
-    awaited: Awaited,
-    pending: Pending,
+pub(crate) struct ExpectApRep {
+    pub(crate) awaited: Awaited,
+    pub(crate) pending: Pending,
 }
 
 impl Handshake for ExpectApRep {
@@ -251,6 +251,10 @@ impl Handshake for ExpectApRep {
             token: None,
             context: Box::new(context),
         })
+    }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        Some(self)
     }
 }
 

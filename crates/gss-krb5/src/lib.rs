@@ -2,7 +2,8 @@
 //!
 //! [`initiate`] and [`Acceptor`] run the handshake and end with a [`Context`], which wraps, unwraps, signs and verifies.
 //! A context's state can be [saved](gss_core::mechanism::SecurityContext::save) and read again by [`Krb5`], whose
-//! `Dormant` becomes a context for whoever took its one deposit.
+//! `Dormant` becomes a context for whoever took its one deposit. A handshake that waits can be
+//! [saved](gss_core::mechanism::HalfOpen) too: an [`Acceptor`] goes on with what another began, and an [`InitiatorResume`].
 //!
 //! The exchange itself (RFC 4120 §3.2) is `krb5::exchange::ap`; what is here is what RFC 4121 adds: flags and channel
 //! bindings in the authenticator's checksum, the choice of keys and the tokens of each message. Left out so far: DCE style
@@ -15,6 +16,7 @@ mod context;
 mod ctime;
 mod error;
 mod frame;
+mod half_open;
 mod initiate;
 mod keys;
 mod prf;
@@ -27,6 +29,7 @@ pub use accept::{AcceptOptions, Acceptor, AcceptorCred};
 pub use context::Context;
 pub use ctime::AuthenticatorTimes;
 pub use error::{Error, Local, Malformed, PeerMisbehaved};
+pub use half_open::InitiatorResume;
 pub use initiate::{InitOptions, ServiceTicket, initiate};
 pub use prf::PrfKey;
 pub use state::Krb5;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
-use gss_core::mechanism::{Dormant, Facts, Restore, SecurityContext};
+use gss_core::mechanism::{Dormant, Facts, Redeemed, Restore, SecurityContext};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5_crypto::{Enctype, Key};
-use once::Taken;
 use wire::fields::{FieldReader, FieldWriter};
 use wire::random::Random;
 use wire::time::Timestamp;
@@ -138,11 +137,15 @@ fn read(state: &[u8]) -> Result<Established, Malformed> {
     })
 }
 
-fn narrow(fields: &mut FieldReader<'_>, number: u8) -> Result<u32, Malformed> {
+pub(crate) fn narrow(fields: &mut FieldReader<'_>, number: u8) -> Result<u32, Malformed> {
     u32::try_from(fields.number(number)?).map_err(|_| Malformed::StateValue(number))
 }
 
-fn key(bytes: &[u8], fields: &mut FieldReader<'_>, enctype: u8) -> Result<Key, Malformed> {
+pub(crate) fn key(
+    bytes: &[u8],
+    fields: &mut FieldReader<'_>,
+    enctype: u8,
+) -> Result<Key, Malformed> {
     let number = narrow(fields, enctype)?.cast_signed();
     let known = Enctype::from_number(number).ok_or(Malformed::StateValue(enctype))?;
     Ok(Key::new(known, bytes)?)
@@ -185,7 +188,7 @@ impl Dormant for Asleep {
         &self.established.facts
     }
 
-    fn wake(self: Box<Self>, _: Taken) -> Box<dyn SecurityContext> {
+    fn wake(self: Box<Self>, _: Redeemed) -> Box<dyn SecurityContext> {
         Box::new(self.established.open(self.random))
     }
 }

@@ -200,7 +200,7 @@ fn live(enctype: &'static Enctype, keys: &mut Vec<Turned>) {
         .restore(&acceptor.save().unwrap())
         .unwrap();
     drop(acceptor);
-    let acceptor = dormant.wake(store.take(&tag).unwrap());
+    let acceptor = dormant.wake(store.take(&tag).unwrap().into());
     let (mut token, mut message) = (Vec::new(), Vec::new());
     initiator.wrap(true, b"message", &mut token).unwrap();
     acceptor.unwrap(&token, &mut message).unwrap();

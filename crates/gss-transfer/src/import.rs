@@ -133,6 +133,6 @@ impl Opened<'_> {
                 // It was there when we looked.
                 _ => Error::TakenFirst,
             })?;
-        Ok(self.dormant.wake(taken))
+        Ok(self.dormant.wake(taken.into()))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gss_core::error::{Error as GssError, Major};
 use gss_core::flags::Flags;
-use gss_core::mechanism::{Dormant, Facts, Restore, SecurityContext, Unwrapped};
+use gss_core::mechanism::{Dormant, Facts, Redeemed, Restore, SecurityContext, Unwrapped};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_core::sequence::Order;
@@ -16,7 +16,7 @@ use gss_transfer::identity::Identity;
 use gss_transfer::import::Importer;
 use gss_transfer::policy::Policy;
 use gss_transfer::{Carrier, Error};
-use once::{Limits, OnceStore, Taken};
+use once::{Limits, OnceStore};
 use wire::random::Random;
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
@@ -76,7 +76,7 @@ impl Dormant for Echo {
     fn facts(&self) -> &Facts {
         &self.facts
     }
-    fn wake(self: Box<Self>, _: Taken) -> Box<dyn SecurityContext> {
+    fn wake(self: Box<Self>, _: Redeemed) -> Box<dyn SecurityContext> {
         self
     }
 }

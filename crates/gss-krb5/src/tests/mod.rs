@@ -3,6 +3,7 @@
 mod calls;
 mod checks;
 mod crafted;
+mod half_open;
 mod handshake;
 mod messages;
 mod realm;

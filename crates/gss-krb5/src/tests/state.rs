@@ -17,7 +17,7 @@ fn krb5() -> Krb5 {
 fn moved(context: &dyn SecurityContext) -> Box<dyn SecurityContext> {
     let dormant = krb5().restore(&context.save().unwrap()).unwrap();
     assert_eq!(dormant.facts(), context.facts());
-    dormant.wake(taken())
+    dormant.wake(taken().into())
 }
 
 fn taken() -> Taken {
@@ -110,7 +110,7 @@ fn again(state: &[u8], at: usize) {
     let Ok(dormant) = krb5().restore(state) else {
         return;
     };
-    let context = dormant.wake(taken());
+    let context = dormant.wake(taken().into());
     assert_eq!(*context.save().unwrap(), *state, "{at}");
     let mut out = wrapped(&*context, true, b"message");
     let token = signed(&*context, b"message");

@@ -1,0 +1,183 @@
+//! The state of a handshake that waits, as one table of fields: for a process that finishes what another began.
+//!
+//! What the process has of its own does not travel: an acceptor's keys and policy, the enctypes an initiator permits, randomness.
+
+use std::sync::Arc;
+
+use gss_core::error::Error as GssError;
+use gss_core::flags::Flags;
+use gss_core::mechanism::{DormantHandshake, Facts, HalfOpen, Handshake, Redeemed, Resume};
+use gss_core::name::Name;
+use gss_core::oid::Oid;
+use krb5::exchange::ap::Awaited;
+use krb5_crypto::{Enctype, Key};
+use wire::fields::{FieldReader, FieldWriter};
+use wire::random::Random;
+use wire::time::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::accept::Acceptor;
+use crate::error::{Error, Malformed};
+use crate::initiate::{ExpectApRep, Pending};
+use crate::state;
+
+const VERSION: u8 = 1;
+
+/// What is waited for.
+const WAITS_FOR: u8 = 1;
+const AP_REQ: u64 = 1;
+const AP_REP: u64 = 2;
+
+const FLAGS: u8 = 2;
+const INITIATOR: u8 = 3;
+const ACCEPTOR: u8 = 4;
+const EXPIRES: u8 = 5;
+const SUBKEY: u8 = 6;
+const SUBKEY_ENCTYPE: u8 = 7;
+const SEQ_NUMBER: u8 = 8;
+const SESSION_KEY: u8 = 9;
+const SESSION_ENCTYPE: u8 = 10;
+const CTIME: u8 = 11;
+
+/// An acceptor that has no request yet, within a negotiation that chose this mechanism: all that it knows is the importer's own.
+impl HalfOpen for Acceptor {
+    fn mechanism(&self) -> Oid {
+        Oid::KRB5
+    }
+
+    fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {
+        let mut out = Zeroizing::new(Vec::with_capacity(16));
+        FieldWriter::new(&mut out, VERSION).number(WAITS_FOR, AP_REQ);
+        Ok(out)
+    }
+}
+
+/// Goes on, under its own credential and options, with what another acceptor began.
+impl Resume for Acceptor {
+    fn oid(&self) -> Oid {
+        Oid::KRB5
+    }
+
+    fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, GssError> {
+        waits_for_request(state).map_err(malformed)?;
+        Ok(Box::new(Dormant(self)))
+    }
+}
+
+fn waits_for_request(state: &[u8]) -> Result<(), Malformed> {
+    let mut fields = FieldReader::new(state, VERSION)?;
+    match fields.number(WAITS_FOR)? {
+        AP_REQ => Ok(fields.finish()?),
+        _ => Err(Malformed::StateValue(WAITS_FOR)),
+    }
+}
+
+impl HalfOpen for ExpectApRep {
+    fn mechanism(&self) -> Oid {
+        Oid::KRB5
+    }
+
+    /// Written into a vector that never grows, because one that does leaves key bytes behind.
+    fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {
+        let Pending {
+            facts,
+            subkey,
+            seq_number,
+            random: _, // the importer's own
+        } = &self.pending;
+        let Awaited {
+            session_key,
+            ctime,
+            permitted_enctypes: _, // the importer's own
+        } = &self.awaited;
+        let key_length = |key: &Key| key.enctype().key_length();
+        let capacity = 1
+            + usize::from(CTIME) * (1 + 4 + 8)
+            + facts.initiator.text().len()
+            + facts.acceptor.text().len()
+            + key_length(subkey)
+            + key_length(session_key);
+        let mut out = Zeroizing::new(Vec::with_capacity(capacity));
+        let room = out.capacity();
+        FieldWriter::new(&mut out, VERSION)
+            .number(WAITS_FOR, AP_REP)
+            .number(FLAGS, u64::from(facts.flags.bits()))
+            .bytes(INITIATOR, facts.initiator.text())
+            .bytes(ACCEPTOR, facts.acceptor.text())
+            .number(EXPIRES, facts.expires.micros().cast_unsigned())
+            // The state is sealed before it leaves.
+            .bytes(SUBKEY, subkey.expose())
+            .number(SUBKEY_ENCTYPE, enctype(subkey))
+            .number(SEQ_NUMBER, u64::from(*seq_number))
+            .bytes(SESSION_KEY, session_key.expose())
+            .number(SESSION_ENCTYPE, enctype(session_key))
+            .number(CTIME, ctime.micros().cast_unsigned());
+        debug_assert_eq!(out.capacity(), room, "the state grew");
+        Ok(out)
+    }
+}
+
+fn enctype(key: &Key) -> u64 {
+    u64::from(key.enctype().number().cast_unsigned())
+}
+
+/// Goes on with what another initiator began.
+pub struct InitiatorResume {
+    /// Of which enctypes a subkey may be that the acceptor asserts.
+    pub permitted_enctypes: Arc<[&'static Enctype]>,
+    /// Where the context takes the confounders of its messages from, for as long as it lives.
+    pub random: Arc<dyn Random>,
+}
+
+impl Resume for InitiatorResume {
+    fn oid(&self) -> Oid {
+        Oid::KRB5
+    }
+
+    fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, GssError> {
+        let handshake = read_initiator(state, *self).map_err(malformed)?;
+        Ok(Box::new(Dormant(Box::new(handshake))))
+    }
+}
+
+fn read_initiator(state: &[u8], own: InitiatorResume) -> Result<ExpectApRep, Malformed> {
+    let mut fields = FieldReader::new(state, VERSION)?;
+    if fields.number(WAITS_FOR)? != AP_REP {
+        return Err(Malformed::StateValue(WAITS_FOR));
+    }
+    let facts = Facts {
+        mechanism: Oid::KRB5,
+        flags: Flags::from_bits(state::narrow(&mut fields, FLAGS)?),
+        locally_initiated: true,
+        initiator: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(INITIATOR)?),
+        acceptor: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(ACCEPTOR)?),
+        expires: Timestamp::from_micros(fields.number(EXPIRES)?.cast_signed()),
+    };
+    let pending = Pending {
+        facts,
+        subkey: state::key(fields.bytes(SUBKEY)?, &mut fields, SUBKEY_ENCTYPE)?,
+        seq_number: state::narrow(&mut fields, SEQ_NUMBER)?,
+        random: own.random,
+    };
+    let session_key = state::key(fields.bytes(SESSION_KEY)?, &mut fields, SESSION_ENCTYPE)?;
+    let awaited = Awaited {
+        session_key: Arc::new(session_key),
+        ctime: Timestamp::from_micros(fields.number(CTIME)?.cast_signed()),
+        permitted_enctypes: own.permitted_enctypes,
+    };
+    fields.finish()?;
+    Ok(ExpectApRep { awaited, pending })
+}
+
+fn malformed(error: Malformed) -> GssError {
+    Error::from(error).into()
+}
+
+/// A handshake that nobody may continue before its token is redeemed.
+struct Dormant(Box<dyn Handshake>);
+
+impl DormantHandshake for Dormant {
+    fn wake(self: Box<Self>, _: Redeemed) -> Box<dyn Handshake> {
+        self.0
+    }
+}

@@ -1,0 +1,105 @@
+//! Handshakes that wait: their state is all of them, has one encoding, and is of its own side.
+
+use std::sync::Arc;
+
+use gss_core::flags::Flags;
+use gss_core::mechanism::{DormantHandshake, Handshake, Redeemed, Resume};
+use gss_core::sequence::Order;
+use krb5::formats::settings::DEFAULT_ENCTYPES;
+use once::{Claimed, MarkTag};
+use zeroize::Zeroizing;
+
+use super::realm::{ALL, TestRealm, continued, done, enctypes, one_bit_flips, signed, wrapped};
+use crate::{Acceptor, InitiatorResume};
+
+fn saved(handshake: &dyn Handshake) -> Zeroizing<Vec<u8>> {
+    handshake.half_open().unwrap().save().unwrap()
+}
+
+fn initiators(realm: &TestRealm) -> Box<InitiatorResume> {
+    Box::new(InitiatorResume {
+        permitted_enctypes: Arc::new(DEFAULT_ENCTYPES),
+        random: Arc::clone(&realm.random),
+    })
+}
+
+fn acceptors(realm: &TestRealm) -> Box<Acceptor> {
+    Box::new(Acceptor::new(realm.cred(), realm.accept_options()))
+}
+
+fn claimed(realm: &TestRealm) -> Claimed {
+    let now = realm.host().now();
+    realm.store.claim(&MarkTag::of(&[b"token"]), now).unwrap()
+}
+
+fn wake(dormant: Box<dyn DormantHandshake>, realm: &TestRealm) -> Box<dyn Handshake> {
+    dormant.wake(Redeemed::Claimed(claimed(realm)))
+}
+
+#[test]
+fn either_side_is_finished_by_another() {
+    for enctype in enctypes() {
+        let realm = TestRealm::new(enctype);
+        let (request, next) = continued(realm.initiate(&realm.init_options(ALL)));
+        let waits = saved(&*realm.acceptor());
+        drop(realm.acceptor());
+        let acceptor = wake(acceptors(&realm).resume(&waits).unwrap(), &realm);
+        let (reply, acceptor) = done(acceptor.step(&request, &realm.host()));
+
+        let waits = saved(&*next);
+        drop(next);
+        let dormant = initiators(&realm).resume(&waits).unwrap();
+        let other = TestRealm::new(enctype);
+        let next = wake(dormant, &other);
+        let (_, initiator) = done(next.step(&reply.unwrap(), &realm.host()));
+        assert_eq!(initiator.facts().flags, acceptor.facts().flags);
+        assert_eq!(initiator.facts().initiator, acceptor.facts().initiator);
+        for (from, to) in [(&initiator, &acceptor), (&acceptor, &initiator)] {
+            let mut out = Vec::new();
+            let token = wrapped(&**from, true, b"message");
+            assert_eq!(to.unwrap(&token, &mut out).unwrap().order, Order::InOrder);
+            let mic = signed(&**from, b"message");
+            assert_eq!(to.verify_mic(b"message", &mic).unwrap(), Order::InOrder);
+        }
+    }
+}
+
+#[test]
+fn a_half_open_state_has_one_encoding() {
+    for enctype in enctypes() {
+        let realm = TestRealm::new(enctype);
+        let (_, next) = continued(realm.initiate(&realm.init_options(Flags::MUTUAL)));
+        let state = saved(&*next);
+        assert_eq!(*saved(&*next), *state, "saving changes nothing");
+        let again = |bytes: &[u8], what: &str, at: usize| {
+            if let Ok(dormant) = initiators(&realm).resume(bytes) {
+                let other = TestRealm::new(enctype);
+                assert_eq!(*saved(&*wake(dormant, &other)), *bytes, "{what} {at}");
+            }
+        };
+        again(&state, "as it is", 0);
+        for (bit, other) in one_bit_flips(&state) {
+            again(&other, "bit", bit);
+        }
+        for cut in 0..state.len() {
+            assert!(initiators(&realm).resume(&state[..cut]).is_err(), "{cut}");
+        }
+        let longer = [&state[..], &[12, 0]].concat();
+        assert!(initiators(&realm).resume(&longer).is_err());
+    }
+}
+
+#[test]
+fn a_state_is_of_its_own_side() {
+    let realm = TestRealm::new(enctypes().next().unwrap());
+    let (_, next) = continued(realm.initiate(&realm.init_options(ALL)));
+    let (initiating, accepting) = (saved(&*next), saved(&*realm.acceptor()));
+    assert!(acceptors(&realm).resume(&initiating).is_err());
+    assert!(initiators(&realm).resume(&accepting).is_err());
+    for (_, other) in one_bit_flips(&accepting) {
+        assert!(acceptors(&realm).resume(&other).is_err());
+    }
+    for cut in 0..accepting.len() {
+        assert!(acceptors(&realm).resume(&accepting[..cut]).is_err());
+    }
+}
