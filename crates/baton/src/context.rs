@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use gss_core::mechanism::SecurityContext;
+use gss_core::mechanism::{PrfKey, SecurityContext};
 use gss_transfer::Carrier;
 use gss_transfer::export::{Exporter, Sealed};
 use gss_transfer::import::Importer;
 use gss_transfer::policy::{Policy, Terms};
 use once::OnceStore;
+use zeroize::Zeroizing;
 
 use crate::environment::Environment;
 use crate::identity;
@@ -191,6 +192,30 @@ impl Context {
     /// `GSS_Wrap_size_limit`: the longest message whose token has at most `token_size` bytes; 0 if none has.
     pub fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> u32 {
         self.inner.wrap_size_limit(confidential, token_size)
+    }
+
+    /// `GSS_Pseudo_random` (RFC 4401): `length` bytes that both ends of this context derive from `input` and nobody else can.
+    /// They are good as keys of an application's own; one application's `input` should not be another's.
+    ///
+    /// ```
+    /// # use baton::{Context, PrfKey};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use baton::realm::DevelopmentRealm;
+    /// # let realm = DevelopmentRealm::builder("EXAMPLE.TEST").user("alice", "secret").service("HTTP/localhost").start()?;
+    /// # let env = realm.environment()?;
+    /// # let (client, server) = realm.contexts(&env, "alice", "HTTP/localhost")?;
+    /// let ours = client.pseudo_random(PrfKey::Full, b"example.test file encryption", 32)?;
+    /// assert_eq!(ours, server.pseudo_random(PrfKey::Full, b"example.test file encryption", 32)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pseudo_random(
+        &self,
+        key: PrfKey,
+        input: &[u8],
+        length: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.inner.pseudo_random(key, input, length)
     }
 
     /// `GSS_Export_sec_context`: deactivates the context here, and gives a token that re-activates it, once, in a process

@@ -31,7 +31,7 @@ pub use environment::Environment;
 pub use gss_core::bindings::ChannelBindings;
 pub use gss_core::error::{Error, Major, Supplementary};
 pub use gss_core::flags::Flags;
-pub use gss_core::mechanism::{Facts, Failure, Unwrapped};
+pub use gss_core::mechanism::{Facts, Failure, PrfKey, Unwrapped};
 pub use gss_core::name::Name;
 pub use gss_core::oid::Oid;
 pub use gss_core::sequence::Order;

@@ -7,7 +7,7 @@ use once::{Claimed, Taken};
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::error::{Error, Major};
 use crate::flags::Flags;
 use crate::host::Host;
 use crate::name::Name;
@@ -132,6 +132,26 @@ pub struct Unwrapped {
     pub confidential: bool,
 }
 
+/// Which of a context's keys an application's key is derived from (RFC 4401 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrfKey {
+    /// `GSS_C_PRF_KEY_FULL`: the key that both sides had a part in, where the mechanism has one.
+    Full,
+    /// `GSS_C_PRF_KEY_PARTIAL`: the initiator's key alone.
+    Partial,
+}
+
+/// The mechanism does not have what was asked of its context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the context's mechanism has no {0}")]
+pub struct NotOffered(pub &'static str);
+
+impl From<NotOffered> for Error {
+    fn from(cause: NotOffered) -> Self {
+        Self::new(Major::Unavailable, cause)
+    }
+}
+
 /// An established context.
 pub trait SecurityContext: Send + Sync {
     /// Names, flags, lifetime.
@@ -151,6 +171,17 @@ pub trait SecurityContext: Send + Sync {
 
     /// `GSS_Wrap_size_limit`: the longest message whose token has at most `token_size` bytes; 0 if none has.
     fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> u32;
+
+    /// `GSS_Pseudo_random` (RFC 4401 §2): `length` bytes that both ends derive from `input`, and nobody else can.
+    /// `GSS_S_UNAVAILABLE` where the mechanism has no such function.
+    fn pseudo_random(
+        &self,
+        _key: PrfKey,
+        _input: &[u8],
+        _length: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        Err(NotOffered("pseudo-random function (RFC 4401)").into())
+    }
 
     /// All of the state, keys included, for [`Restore`]. The context is as it was: wiping is dropping it.
     fn save(&self) -> Result<Zeroizing<Vec<u8>>, Error>;

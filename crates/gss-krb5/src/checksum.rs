@@ -17,13 +17,16 @@ pub(crate) const KERB_AP_OPTIONS_CBT: [u8; 4] = 0x4000_u32.to_le_bytes();
 const HASH: usize = 16;
 /// `Lgth`, `Bnd` and `Flags`.
 const FIXED: usize = 4 + HASH + 4;
-/// The flags that RFC 4121 §4.1.1.1 defines, delegation aside: nothing is granted that was not delivered.
+/// The flags that RFC 4121 §4.1.1.1 defines, delegation aside (nothing is granted that was not delivered), and of the vendors'
+/// those that an acceptor learns from the initiator alone.
 const DEFINED: Flags = Flags::from_bits(
     Flags::MUTUAL.bits()
         | Flags::REPLAY.bits()
         | Flags::SEQUENCE.bits()
         | Flags::CONF.bits()
-        | Flags::INTEG.bits(),
+        | Flags::INTEG.bits()
+        | Flags::IDENTIFY.bits()
+        | Flags::EXTENDED_ERROR.bits(),
 );
 /// `GSS_C_DCE_STYLE`, one of the vendor flags that RFC 4121 §4.1.1.1 reserves.
 const DCE_STYLE: Flags = Flags::from_bits(0x1000);
@@ -170,8 +173,8 @@ mod tests {
         let checksum = GssChecksum::new([7; 16], Flags::from_bits(u32::MAX));
         assert_eq!(
             checksum.flags.bits(),
-            0x3e,
-            "only what RFC 4121 defines is sent"
+            0x603e,
+            "only what RFC 4121 and Windows define is sent"
         );
         assert_eq!(GssChecksum::parse(&checksum.to_bytes()), Ok(checksum));
         assert!(GssChecksum::parse(&whole(0x1000, &[])).unwrap().dce_style);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gss_core::error::Error as GssError;
-use gss_core::mechanism::{Facts, SecurityContext, Unwrapped};
+use gss_core::mechanism::{Facts, PrfKey, SecurityContext, Unwrapped};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_core::sequence::{Order, SequenceWindow};
@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Local};
 use crate::keys::{Keys, Role};
-use crate::prf::PrfKey;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::state::{self, State};
@@ -72,11 +71,6 @@ impl Context {
         &self.authorization_data
     }
 
-    /// `GSS_Pseudo_random`: `length` bytes that both ends of this context derive from `input`, and nobody else can.
-    pub fn pseudo_random(&self, which: PrfKey, input: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
-        self.keys.pseudo_random(which, input, length)
-    }
-
     fn sender(&self) -> Result<MutexGuard<'_, Sender>, Error> {
         Ok(self.sender.lock().map_err(|_| Local::Poisoned)?)
     }
@@ -123,6 +117,15 @@ impl SecurityContext for Context {
             HEADER + overhead.checksum
         };
         token_size.saturating_sub(added as u32)
+    }
+
+    fn pseudo_random(
+        &self,
+        key: PrfKey,
+        input: &[u8],
+        length: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, GssError> {
+        Ok(self.keys.pseudo_random(key, input, length))
     }
 
     fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {

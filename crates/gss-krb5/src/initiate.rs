@@ -194,7 +194,8 @@ fn insist_on_bindings() -> Vec<u8> {
 
 /// What is granted of what is asked for, as MIT's library does it. `CHANNEL_BOUND` is the acceptor's to say.
 fn granted(asked: Flags) -> Flags {
-    let optional = Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE;
+    let optional =
+        Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE | Flags::IDENTIFY | Flags::EXTENDED_ERROR;
     asked & optional | Flags::CONF | Flags::INTEG | Flags::TRANS | Flags::PROT_READY
 }
 

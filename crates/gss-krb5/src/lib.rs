@@ -29,9 +29,9 @@ pub use accept::{AcceptOptions, Acceptor, AcceptorCred};
 pub use context::Context;
 pub use ctime::AuthenticatorTimes;
 pub use error::{Error, Local, Malformed, PeerMisbehaved};
+pub use gss_core::mechanism::PrfKey;
 pub use half_open::InitiatorResume;
 pub use initiate::{InitOptions, ServiceTicket, initiate};
-pub use prf::PrfKey;
 pub use state::Krb5;
 
 #[cfg(test)]

@@ -1,20 +1,13 @@
 //! Keys for applications, derived from a context's own (RFC 4401, RFC 7802).
 
+use gss_core::mechanism::PrfKey;
 use krb5_crypto::Key;
 use zeroize::Zeroizing;
 
 use crate::keys::Keys;
 
-/// Which of a context's keys an application's key is derived from (RFC 4401 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PrfKey {
-    /// `GSS_C_PRF_KEY_FULL`: the acceptor's subkey, where it asserted one.
-    Full,
-    /// `GSS_C_PRF_KEY_PARTIAL`: the initiator's.
-    Partial,
-}
-
 impl Keys {
+    /// The full key is the acceptor's subkey, where it asserted one (RFC 7802 §3).
     pub(crate) fn pseudo_random(
         &self,
         which: PrfKey,

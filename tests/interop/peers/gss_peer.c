@@ -12,6 +12,11 @@
  *   verify MESSAGE TOKEN                ->  ok MAJOR
  *   limit CONF SIZE                     ->  ok MAJOR SIZE
  *   inquire                             ->  ok MAJOR FLAGS LIFETIME SOURCE TARGET
+ *   prf KEY LENGTH INPUT                ->  ok MAJOR OUTPUT   (KEY 0 is full, 1 partial)
+ *   oid OID                             ->  ok MAJOR BUFFER...   (gss_inquire_sec_context_by_oid, the OID's bytes in hex)
+ *   process TOKEN                       ->  ok MAJOR
+ *   delegated                           ->  ok MAJOR NAME   (of what the acceptor was given)
+ *   use-delegated                       ->  ok MAJOR   (from here on it initiates with that)
  *   bench OPERATION SIZE COUNT          ->  ok NANOSECONDS   (see bench_message)
  *   reset
  *
@@ -22,12 +27,16 @@
 #include <string.h>
 #include <time.h>
 #include <gssapi/gssapi.h>
+#ifdef _GSSAPI_H_
+#include <gssapi/gssapi_ext.h> /* what Heimdal has in its gssapi.h */
+#endif
 
 #define LINE (16 * 1024 * 1024)
 
 static gss_ctx_id_t context = GSS_C_NO_CONTEXT;
 static gss_name_t target = GSS_C_NO_NAME;
 static gss_cred_id_t credential = GSS_C_NO_CREDENTIAL;
+static gss_cred_id_t delegated = GSS_C_NO_CREDENTIAL;
 static int is_initiator;
 static OM_uint32 wanted_flags;
 static struct gss_channel_bindings_struct bindings_storage;
@@ -107,7 +116,7 @@ static void step(const char *hex) {
         major = gss_init_sec_context(&minor, credential, &context, target, mechanism, wanted_flags, 0, bindings,
                                      in.length ? &in : GSS_C_NO_BUFFER, NULL, &out, NULL, NULL);
     else
-        major = gss_accept_sec_context(&minor, &context, credential, &in, bindings, NULL, NULL, &out, NULL, NULL, NULL);
+        major = gss_accept_sec_context(&minor, &context, credential, &in, bindings, NULL, NULL, &out, NULL, NULL, &delegated);
     printf("%s %u %u ", GSS_ERROR(major) ? "failed" : major & GSS_S_CONTINUE_NEEDED ? "continue" : "ok", major, minor);
     print_hex(&out);
     if (GSS_ERROR(major)) {
@@ -188,6 +197,55 @@ static void inquire(void) {
     putchar('\n');
     if (source) gss_release_name(&minor, &source);
     if (other) gss_release_name(&minor, &other);
+}
+
+static void prf(const char *key, const char *length, const char *hex) {
+    OM_uint32 major, minor;
+    gss_buffer_desc in = from_hex(hex), out = GSS_C_EMPTY_BUFFER;
+    major = gss_pseudo_random(&minor, context, atoi(key), &in, atoi(length), &out);
+    printf("ok %u ", major);
+    print_hex(&out);
+    putchar('\n');
+    gss_release_buffer(&minor, &out);
+    free(in.value);
+}
+
+static void inquire_by_oid(const char *hex) {
+    OM_uint32 major, minor;
+    size_t i;
+    gss_buffer_desc bytes = from_hex(hex);
+    gss_OID_desc oid = {(OM_uint32)bytes.length, bytes.value};
+    gss_buffer_set_t set = GSS_C_NO_BUFFER_SET;
+    major = gss_inquire_sec_context_by_oid(&minor, context, &oid, &set);
+    printf("ok %u", major);
+    for (i = 0; set && i < set->count; i++) {
+        putchar(' ');
+        print_hex(&set->elements[i]);
+    }
+    putchar('\n');
+    gss_release_buffer_set(&minor, &set);
+    free(bytes.value);
+}
+
+static void process(const char *hex) {
+    OM_uint32 minor;
+    gss_buffer_desc in = from_hex(hex);
+    printf("ok %u\n", gss_process_context_token(&minor, context, &in));
+    free(in.value);
+}
+
+static void inquire_delegated(void) {
+    OM_uint32 major, minor;
+    gss_name_t name = GSS_C_NO_NAME;
+    if (!delegated) {
+        printf("ok %u -\n", (OM_uint32)GSS_S_NO_CRED);
+        return;
+    }
+    major = gss_inquire_cred(&minor, delegated, &name, NULL, NULL, NULL);
+    printf("ok %u", major);
+    print_name(name);
+    putchar('\n');
+    if (name) gss_release_name(&minor, &name);
 }
 
 static double now(void) {
@@ -290,6 +348,11 @@ int main(void) {
         else if (!strcmp(command, "verify")) verify(a, b);
         else if (!strcmp(command, "limit")) limit(a, b);
         else if (!strcmp(command, "inquire")) inquire();
+        else if (!strcmp(command, "prf")) prf(a, b, c);
+        else if (!strcmp(command, "oid")) inquire_by_oid(a);
+        else if (!strcmp(command, "process")) process(a);
+        else if (!strcmp(command, "delegated")) inquire_delegated();
+        else if (!strcmp(command, "use-delegated")) { credential = delegated; printf("ok %u\n", delegated ? 0 : (OM_uint32)GSS_S_NO_CRED); }
         else if (!strcmp(command, "bench")) bench_message(a, b, c);
         else if (!strcmp(command, "bench-unwrap")) bench_unwrap(a, line);
         else if (!strcmp(command, "bench-contexts")) bench_contexts(a, b);

@@ -190,6 +190,36 @@ impl Peer {
         }
     }
 
+    /// `gss_pseudo_random`, with the partial key if `partial`: major status and output.
+    pub fn prf(&mut self, partial: bool, length: usize, input: &[u8]) -> (u32, Vec<u8>) {
+        let partial = u8::from(partial);
+        let answer = self.ask(&format!("prf {partial} {length} {}", hex(input)));
+        (number(&answer, 1), unhex(&answer[2]))
+    }
+
+    /// `gss_inquire_sec_context_by_oid` with the OID of these bytes: major status and buffers.
+    pub fn inquire_by_oid(&mut self, oid: &[u8]) -> (u32, Vec<Vec<u8>>) {
+        let answer = self.ask(&format!("oid {}", hex(oid)));
+        let buffers = answer[2..].iter().map(|word| unhex(word)).collect();
+        (number(&answer, 1), buffers)
+    }
+
+    /// `gss_process_context_token`: the major status.
+    pub fn process(&mut self, token: &[u8]) -> u32 {
+        number(&self.ask(&format!("process {}", hex(token))), 1)
+    }
+
+    /// Whose credential the acceptor was given, if it was given one.
+    pub fn delegated(&mut self) -> Option<String> {
+        let answer = self.ask("delegated");
+        (number(&answer, 1) == COMPLETE).then(|| answer[2].clone())
+    }
+
+    /// From here on it initiates with what it was given.
+    pub fn use_delegated(&mut self) {
+        assert_eq!(number(&self.ask("use-delegated"), 1), COMPLETE);
+    }
+
     /// One of the peer's own loops (`bench ...`, `bench-contexts ...`): the time it took. `lines` follow the command.
     pub fn bench(&mut self, command: &str, lines: &[String]) -> Duration {
         writeln!(self.input, "{command}").expect("the peer reads");

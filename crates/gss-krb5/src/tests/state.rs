@@ -1,7 +1,7 @@
 //! State that travels: all of it, in one encoding, and no other bytes.
 
 use gss_core::flags::Flags;
-use gss_core::mechanism::{Restore, SecurityContext};
+use gss_core::mechanism::{PrfKey, Restore, SecurityContext};
 use gss_core::sequence::Order;
 use once::{Tag, Taken};
 use wire::time::Timestamp;
@@ -52,6 +52,10 @@ fn both_sides_go_on_where_they_were() {
                 to.unwrap(&tokens[number], &mut out).unwrap();
             }
             let (from, to) = (moved(&**from), moved(&**to));
+            for key in [PrfKey::Full, PrfKey::Partial] {
+                let of = |context: &dyn SecurityContext| context.pseudo_random(key, b"in", 40);
+                assert_eq!(of(&*from).unwrap(), of(&*to).unwrap());
+            }
             for (number, order) in [
                 (0, Order::Duplicate),
                 (2, Order::Duplicate),

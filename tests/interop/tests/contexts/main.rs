@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod handshakes;
+mod inquiries;
 mod messages;
 mod order;
 mod parties;
