@@ -2,10 +2,12 @@
 //!
 //! In a test binary of its own, because it replaces the process's allocator by one that counts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../../tests/allocator/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
 
+use counting::{damaged, peak};
 use krb5::exchange::transited::each_realm;
 use krb5::formats::ccache::CredentialCache;
 use krb5::formats::conf::Profile;
@@ -13,48 +15,6 @@ use krb5::formats::keytab::Keytab;
 use krb5::formats::settings::{Server, Settings};
 use krb5::messages::*;
 use wire::der::{self, MAX_ELEMENTS};
-
-/// The system's allocator, and what a thread takes from it: other threads are the test harness's.
-struct Counting;
-
-thread_local! {
-    // Without a destructor and made at compile time, so that looking at them allocates nothing.
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// A wrapper around an allocator cannot be written without `unsafe`. `realloc` and `alloc_zeroed` are the trait's own,
-// which come down to these two: a vector that grows counts with its old and its new place.
-//
-// SAFETY: each call is handed to the system's allocator as it came, which fulfils the trait's contract; counting
-// allocates nothing and cannot panic.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // What one thread allocates another may free: the sum goes round.
-        let live = LIVE.get().wrapping_add(layout.size());
-        LIVE.set(live);
-        PEAK.set(PEAK.get().max(live));
-        // SAFETY: the caller's layout, unchanged.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE.set(LIVE.get().wrapping_sub(layout.size()));
-        // SAFETY: `at` came from `System.alloc` with this layout, as the caller vouches.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-/// The most that `parse` held at a time.
-fn peak(parse: impl FnOnce()) -> usize {
-    LIVE.set(0);
-    PEAK.set(0);
-    parse();
-    PEAK.get()
-}
 
 /// A parser, and how much it may take: a multiple of what it is given, and so much on top.
 struct Parser {
@@ -231,32 +191,6 @@ fn vectors(folder: &str, file: &str) -> Vec<Vec<u8>> {
     let all: Vec<_> = lines.map(unhex).collect();
     assert!(!all.is_empty(), "{path}");
     all
-}
-
-/// `good` cut at every length, with every bit flipped, and with a huge length or count at every place.
-fn damaged(good: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let cut = (0..=good.len()).map(|length| good[..length].to_vec());
-    let flipped = (0..good.len() * 8).map(|bit| {
-        let mut other = good.to_vec();
-        other[bit / 8] ^= 1 << (bit % 8);
-        other
-    });
-    let huge: [&[u8]; 4] = [
-        b"\x84\xff\xff\xff\xff",
-        b"\x84\x7f\xff\xff\xff",
-        b"\xff\xff\xff\xff",
-        b"\x7f\xff\xff\xff",
-    ];
-    let spliced = huge.into_iter().flat_map(move |length| {
-        (0..good.len()).map(move |at| {
-            // In place of a DER length's one byte, or of a counter's four.
-            let over = if length.len() == 5 { 1 } else { 4 };
-            let mut other = good.to_vec();
-            other.splice(at..(at + over).min(good.len()), length.iter().copied());
-            other
-        })
-    });
-    cut.chain(flipped).chain(spliced)
 }
 
 /// An encoding as a tree, to grow lists in it.
