@@ -20,6 +20,9 @@
 //! # }
 //! ```
 //!
+//! A third question is that of `fork`, which copies what should be there once: a [`ForkMark`] is shared by all copies, and tells
+//! them that one of them has gone.
+//!
 //! In layers, of which each knows those before it: `table` (the atomic steps, as the model checker sees them), `map` (the shared
 //! map, and all `unsafe`), `place` and `file` (where the files lie, their checks, their making), `memory`, then `marks` and
 //! `deposits` (time and hashing), and here what they are for.
@@ -38,6 +41,8 @@ mod deposits;
 mod error;
 #[cfg(not(loom))]
 mod file;
+#[cfg(not(loom))]
+mod fork_mark;
 #[cfg(not(loom))]
 mod layout;
 #[cfg(not(loom))]
@@ -61,6 +66,8 @@ mod tag;
 
 #[cfg(not(loom))]
 pub use error::{ClaimError, OpenError, StoreError, TakeError};
+#[cfg(not(loom))]
+pub use fork_mark::{ForkMark, Gone, Leaving};
 #[cfg(not(loom))]
 pub use options::{FileOptions, Limits, ReplayAfterReset};
 #[cfg(not(loom))]

@@ -1,12 +1,12 @@
 //! The shared map: the one module with `unsafe`.
 //!
-//! Outside it a map is a slice of atomic words, or is gone.
+//! Outside it a map is a slice of atomic words, or is gone; and a page is a count and a slice of atomic bytes.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap};
 use rustix::process::{Pid, getpid};
@@ -123,5 +123,53 @@ impl Drop for Map {
             // may be somebody else's by now.
             let _ = unsafe { munmap(self.start.as_ptr().cast(), self.bytes()) };
         }
+    }
+}
+
+/// A page that a child of `fork` has too: what one process writes, all of them read.
+pub(crate) struct SharedPage {
+    page: NonNull<u8>,
+}
+
+// SAFETY: the page is only reached as atomics.
+unsafe impl Send for SharedPage {}
+// SAFETY: as above.
+unsafe impl Sync for SharedPage {}
+
+impl SharedPage {
+    /// How many bytes there are beside the count.
+    pub(crate) const BYTES: usize = PAGE - size_of::<AtomicU32>();
+
+    /// A page of zeros.
+    pub(crate) fn new() -> io::Result<Self> {
+        let rights = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: no address is asked for, so no mapping is replaced.
+        let page = unsafe { mmap_anonymous(ptr::null_mut(), PAGE, rights, MapFlags::SHARED)? };
+        let page = NonNull::new(page.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { page })
+    }
+
+    /// The word at its beginning.
+    pub(crate) fn count(&self) -> &AtomicU32 {
+        // SAFETY: the page stays mapped while `self` is, `fork` keeps it mapped in a child, it is aligned, any bits are a valid
+        // `AtomicU32`, and nobody reaches these bytes otherwise.
+        unsafe { self.page.cast().as_ref() }
+    }
+
+    /// The bytes behind it.
+    pub(crate) fn bytes(&self) -> &[AtomicU8] {
+        // SAFETY: as above; the range ends with the page.
+        unsafe {
+            let start = self.page.add(PAGE - Self::BYTES).cast().as_ptr();
+            std::slice::from_raw_parts(start, Self::BYTES)
+        }
+    }
+}
+
+impl Drop for SharedPage {
+    fn drop(&mut self) {
+        // SAFETY: the page was mapped by `new`, no reference outlives `self`, and `fork` keeps it mapped in a child, which unmaps
+        // its own.
+        let _ = unsafe { munmap(self.page.as_ptr().cast(), PAGE) };
     }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use common::{Home, ManualClock, START, mark, seconds, tag};
-use once::{ClaimError, OnceStore, OpenError, StoreError, TakeError};
+use once::{ClaimError, ForkMark, OnceStore, OpenError, StoreError, TakeError};
 
 /// Runs `check` in a child. It gives the number of the line that is not as it must be.
 fn in_child(user: Option<u32>, check: impl FnMut() -> Result<(), u32> + Send + Sync + 'static) {
@@ -194,4 +194,89 @@ fn a_child_opens_the_store_as_the_user_it_is_then() {
         Ok(())
     });
     assert_eq!(store.claim(&mark(1), at()).is_ok(), root);
+}
+
+#[test]
+fn what_has_gone_from_a_child_has_gone_from_its_parent() {
+    let [gone, kept, given_back] = [(); 3].map(|()| Arc::new(ForkMark::new().unwrap()));
+    let childs = [&gone, &kept, &given_back].map(Arc::clone);
+    in_child(None, move || {
+        let [gone, kept, given_back] = &childs;
+        must!(gone.check().is_ok());
+        let Ok(leaving) = gone.leave() else {
+            return Err(line!());
+        };
+        leaving.gone();
+        must!(gone.check().is_err() && kept.check().is_ok());
+        must!(given_back.leave().is_ok());
+        must!(given_back.check().is_ok());
+        Ok(())
+    });
+    assert!(gone.check().is_err() && gone.leave().is_err());
+    assert!(kept.check().is_ok() && given_back.check().is_ok());
+    given_back.leave().unwrap().gone();
+}
+
+#[test]
+fn what_has_gone_from_a_parent_has_gone_from_its_child() {
+    let (gone, kept) = (ForkMark::new().unwrap(), ForkMark::new().unwrap());
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (gone, kept) = (Arc::new(gone), Arc::new(kept));
+    let (childs, kept_by_child) = (Arc::clone(&gone), Arc::clone(&kept));
+    let parent = std::thread::spawn(move || {
+        // The child is there once it has said so.
+        io::Read::read_exact(&mut &ours, &mut [0]).unwrap();
+        gone.leave().unwrap().gone();
+        io::Write::write_all(&mut &ours, &[0]).unwrap();
+    });
+    in_child(None, move || {
+        must!(childs.check().is_ok());
+        must!(io::Write::write_all(&mut &theirs, &[0]).is_ok());
+        must!(io::Read::read_exact(&mut &theirs, &mut [0]).is_ok());
+        must!(childs.check().is_err() && kept_by_child.check().is_ok());
+        Ok(())
+    });
+    parent.join().unwrap();
+    assert!(kept.check().is_ok());
+}
+
+#[test]
+fn a_child_that_drops_a_mark_says_nothing() {
+    let marks: Vec<_> = (0..10_000).map(|_| ForkMark::new().unwrap()).collect();
+    let marks = Arc::new(std::sync::Mutex::new(marks));
+    let childs = Arc::clone(&marks);
+    in_child(None, move || {
+        let Ok(mut inherited) = childs.lock() else {
+            return Err(line!());
+        };
+        inherited.clear();
+        Ok(())
+    });
+    let marks = marks.lock().unwrap();
+    assert_eq!(marks.len(), 10_000);
+    assert!(marks.iter().all(|mark| mark.check().is_ok()));
+}
+
+/// Both go on with the page that they had at the `fork`.
+#[test]
+fn a_mark_of_a_child_is_none_of_its_parents() {
+    let before = Arc::new(ForkMark::new().unwrap());
+    let childs = Arc::clone(&before);
+    in_child(None, move || {
+        for _ in 0..1000 {
+            let Ok(mark) = ForkMark::new() else {
+                return Err(line!());
+            };
+            let Ok(leaving) = mark.leave() else {
+                return Err(line!());
+            };
+            leaving.gone();
+        }
+        must!(childs.check().is_ok());
+        Ok(())
+    });
+    for _ in 0..1000 {
+        assert!(ForkMark::new().unwrap().check().is_ok());
+    }
+    assert!(before.check().is_ok());
 }
