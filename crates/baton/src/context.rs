@@ -8,9 +8,10 @@ use gss_transfer::Carrier;
 use gss_transfer::export::{Exporter, Sealed};
 use gss_transfer::import::Importer;
 use gss_transfer::policy::{Policy, Terms};
-use once::OnceStore;
+use once::{ForkMark, Leaving, OnceStore};
 use zeroize::Zeroizing;
 
+use crate::copied::{self, Copied};
 use crate::environment::Environment;
 use crate::identity;
 use crate::{Error, Facts, Order, Unwrapped};
@@ -22,6 +23,8 @@ use crate::{Error, Facts, Order, Unwrapped};
 /// unwrap at once.
 ///
 /// It cannot be cloned: it is here, or, after [`export`](Self::export), it is with whoever [imports](Self::import) the token.
+/// `fork` copies it all the same: as soon as one process has exported it, calls on every other copy answer `GSS_S_NO_CONTEXT`.
+/// Dropping a copy says nothing to the others.
 ///
 /// ```
 /// use baton::{Context, ExportOptions};
@@ -42,7 +45,7 @@ use crate::{Error, Facts, Order, Unwrapped};
 /// ```
 pub struct Context {
     env: Environment,
-    inner: Box<dyn SecurityContext>,
+    inner: Copied<dyn SecurityContext>,
 }
 
 /// A message that was verified.
@@ -120,16 +123,23 @@ impl fmt::Debug for Token {
 }
 
 impl Context {
-    pub(crate) fn new(env: &Environment, inner: Box<dyn SecurityContext>) -> Self {
+    /// A context that shares `mark` with the copies that `fork` made of its handshake.
+    pub(crate) fn new(env: &Environment, mark: ForkMark, inner: Box<dyn SecurityContext>) -> Self {
         Self {
             env: env.clone(),
-            inner,
+            inner: Copied::new(mark, inner),
         }
+    }
+
+    /// Whether this context is here: `GSS_S_NO_CONTEXT` where it is a copy that `fork` made, and another process has exported it
+    /// since. Every call asks this first; [`facts`](Self::facts) and [`lifetime`](Self::lifetime) tell what was.
+    pub fn check_here(&self) -> Result<(), Error> {
+        self.inner.here().map(|_| ())
     }
 
     /// Names, flags, lifetime.
     pub fn facts(&self) -> &Facts {
-        self.inner.facts()
+        self.inner.anywhere().facts()
     }
 
     /// How long the context's ticket still lives; `None` if it has expired.
@@ -155,7 +165,7 @@ impl Context {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
-        self.inner.wrap(confidential, message, out)
+        self.inner.here()?.wrap(confidential, message, out)
     }
 
     /// `GSS_Unwrap`: the message in `token`.
@@ -174,24 +184,25 @@ impl Context {
 
     /// `GSS_Unwrap`: appends the message in `token` to `out`, which is left as it was on an error.
     pub fn unwrap_into(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error> {
-        self.inner.unwrap(token, out)
+        self.inner.here()?.unwrap(token, out)
     }
 
     /// `GSS_GetMIC`: a token that proves `message`, which travels beside it.
     pub fn get_mic(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut token = Vec::new();
-        self.inner.get_mic(message, &mut token)?;
+        self.inner.here()?.get_mic(message, &mut token)?;
         Ok(token)
     }
 
     /// `GSS_VerifyMIC`: whether `token` proves `message`, and where it stands in the sequence.
     pub fn verify_mic(&self, message: &[u8], token: &[u8]) -> Result<Order, Error> {
-        self.inner.verify_mic(message, token)
+        self.inner.here()?.verify_mic(message, token)
     }
 
     /// `GSS_Wrap_size_limit`: the longest message whose token has at most `token_size` bytes; 0 if none has.
-    pub fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> u32 {
-        self.inner.wrap_size_limit(confidential, token_size)
+    pub fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> Result<u32, Error> {
+        let inner = self.inner.here()?;
+        Ok(inner.wrap_size_limit(confidential, token_size))
     }
 
     /// `GSS_Pseudo_random` (RFC 4401): `length` bytes that both ends of this context derive from `input` and nobody else can.
@@ -215,7 +226,7 @@ impl Context {
         input: &[u8],
         length: usize,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.inner.pseudo_random(key, input, length)
+        self.inner.here()?.pseudo_random(key, input, length)
     }
 
     /// `GSS_Export_sec_context`: deactivates the context here, and gives a token that re-activates it, once, in a process
@@ -225,7 +236,10 @@ impl Context {
     pub fn export(self, options: &ExportOptions) -> Result<Token, (Self, Error)> {
         let env = self.env.clone();
         let exported = env.transfer_store().and_then(|store| {
-            self.exporter(options, |exporter| exporter.export(&*self.inner, store))
+            let (leaving, inner) = self.inner.leave()?;
+            let token = self.exporter(options, |exporter| exporter.export(inner, store))?;
+            leaving.gone();
+            Ok(token)
         });
         match exported {
             Ok(token) => {
@@ -246,13 +260,15 @@ impl Context {
         imported.map_err(|error| import_refused(env, error))
     }
 
-    /// Seals this context for a socket; it is as it was.
+    /// Seals this context for a socket; it is as it was, and given back to its copies unless it is told that it has gone.
     pub(crate) fn seal(
         &self,
         options: &ExportOptions,
         carrier: Carrier,
-    ) -> Result<Sealed, gss_transfer::Error> {
-        self.exporter(options, |exporter| exporter.seal(&*self.inner, carrier))
+    ) -> Result<(Leaving<'_>, Sealed), gss_transfer::Error> {
+        let (leaving, inner) = self.inner.leave()?;
+        let sealed = self.exporter(options, |exporter| exporter.seal(inner, carrier))?;
+        Ok((leaving, sealed))
     }
 
     fn exporter<T>(
@@ -294,7 +310,7 @@ impl Context {
     /// The context is not here any more: wiped, counted, logged.
     pub(crate) fn leave(self) {
         let Self { env, inner } = self;
-        let facts = inner.facts();
+        let facts = inner.anywhere().facts();
         tracing::info!(
             initiator = %facts.initiator,
             acceptor = %facts.acceptor,
@@ -326,6 +342,7 @@ impl Context {
         carrier: Carrier,
         token: &[u8],
     ) -> Result<Self, gss_transfer::Error> {
+        let mark = copied::mark()?;
         let imported = Importer {
             store,
             carrier,
@@ -337,7 +354,7 @@ impl Context {
         // The one-time key, of a refused import too.
         crate::stack::wipe();
         let inner = imported?;
-        let context = Self::new(env, inner);
+        let context = Self::new(env, mark, inner);
         env.counters().imported();
         tracing::info!(
             initiator = %context.facts().initiator,

@@ -8,8 +8,10 @@ use gss_core::flags::Flags;
 use gss_core::mechanism::{self, Failure};
 use gss_core::name::Name;
 use gss_krb5::{AcceptOptions, InitOptions};
+use once::ForkMark;
 
 use crate::context::{Context, ExportOptions, Token};
+use crate::copied::{self, Copied};
 use crate::credential::Credential;
 use crate::environment::Environment;
 use crate::{names, negotiate};
@@ -34,19 +36,19 @@ pub enum Step {
 }
 
 impl Step {
-    fn new(env: &Environment, accepting: bool, step: mechanism::Step) -> Self {
+    fn new(env: &Environment, accepting: bool, mark: ForkMark, step: mechanism::Step) -> Self {
         match step {
             mechanism::Step::Continue { token, next } => Self::Continue {
                 token,
                 next: Handshake {
                     env: env.clone(),
                     accepting,
-                    inner: next,
+                    inner: Copied::new(mark, next),
                 },
             },
             mechanism::Step::Done { token, context } => Self::Done {
                 token,
-                context: Context::new(env, context),
+                context: Context::new(env, mark, context),
             },
         }
     }
@@ -56,15 +58,17 @@ impl Step {
 pub struct Handshake {
     env: Environment,
     accepting: bool,
-    inner: Box<dyn mechanism::Handshake>,
+    inner: Copied<dyn mechanism::Handshake>,
 }
 
 impl Handshake {
     /// Goes on with the peer's token. A failed step leaves nothing half-built; its [`Failure`] may hold a token for the peer.
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
         let host = self.env.host(self.accepting)?;
-        let step = self.inner.step(token, &host)?;
-        Ok(Step::new(&self.env, self.accepting, step))
+        self.inner.here()?;
+        let (mark, inner) = self.inner.into_parts();
+        let step = inner.step(token, &host)?;
+        Ok(Step::new(&self.env, self.accepting, mark, step))
     }
 
     /// A context that is not established cannot change hands: `GSS_S_NO_CONTEXT`, and the handshake goes on as it was.
@@ -177,13 +181,14 @@ impl<'a> Initiator<'a> {
             ..InitOptions::new(self.env.shared_random())
         };
         let host = self.env.host(false)?;
+        let mark = copied::mark()?;
         let step = if self.negotiate {
             negotiate::initiate(ticket, target, options, &host)
         } else {
             gss_krb5::initiate(&ticket, &target, &options, &host)
         };
         let step = step.map_err(|failure| failure.error)?;
-        Ok(Step::new(self.env, false, step))
+        Ok(Step::new(self.env, false, mark, step))
     }
 }
 
@@ -220,8 +225,9 @@ impl<'a> Acceptor<'a> {
         options.policy = self.env.policy().clone();
         options.bindings = self.bindings;
         let host = self.env.host(true)?;
+        let mark = copied::mark().map_err(Error::from)?;
         let acceptor = negotiate::acceptor(token, gss_krb5::Acceptor::new(cred, options));
         let step = acceptor.step(token, &host)?;
-        Ok(Step::new(self.env, true, step))
+        Ok(Step::new(self.env, true, mark, step))
     }
 }

@@ -9,6 +9,7 @@
 
 mod config;
 mod context;
+mod copied;
 mod counts;
 mod credential;
 mod environment;

@@ -57,6 +57,12 @@ pub enum Error {
     /// The mechanism cannot read the state.
     #[error("the context's state cannot be read")]
     Restore(#[source] gss_core::error::Error),
+    /// The context is a copy that `fork` made, and another process has exported it.
+    #[error("the context is no longer here")]
+    HandedOn(#[source] once::Gone),
+    /// The system has no memory for what the copies of a context share.
+    #[error("no memory that a child of fork shares")]
+    Mark(#[source] std::io::Error),
 }
 
 /// What the minor codes of transfers begin with: `BT`, and then the number of the rule.
@@ -72,10 +78,13 @@ impl Error {
             | Self::TooLong(_)
             | Self::Policy(_)
             | Self::Store(_)
+            | Self::Mark(_)
             | Self::Deposit(_) => Major::Failure,
             Self::Save(cause) => cause.major(),
             Self::Malformed(_) | Self::Restore(_) => Major::DefectiveToken,
-            Self::NotThere | Self::TokenExpired | Self::TakenFirst => Major::NoContext,
+            Self::NotThere | Self::TokenExpired | Self::TakenFirst | Self::HandedOn(_) => {
+                Major::NoContext
+            }
             Self::Refused(_) => Major::Unauthorized,
         }
     }
@@ -99,6 +108,8 @@ impl Error {
                 Self::Restore(_) => 13,
                 Self::NoLifetime => 14,
                 Self::TooLong(_) => 15,
+                Self::HandedOn(_) => 16,
+                Self::Mark(_) => 17,
             }
     }
 }

@@ -245,7 +245,7 @@ fn try_send(channel: &Channel, context: &Context, sending: &Sending<'_>) -> Resu
     if carrier == Carrier::NamedSocket {
         prove(channel, context, &options)?;
     }
-    let sealed = context.seal(&options, carrier).map_err(Cause::Transfer)?;
+    let (leaving, sealed) = context.seal(&options, carrier).map_err(Cause::Transfer)?;
     let (token, deposit) = sealed.into_parts();
     let room = token.len() + deposit.len() + sending.extra.len() + HEADROOM;
     let mut body = Zeroizing::new(Vec::with_capacity(room));
@@ -256,7 +256,9 @@ fn try_send(channel: &Channel, context: &Context, sending: &Sending<'_>) -> Resu
         .number(DESCRIPTORS, sending.descriptors.len() as u64);
     channel
         .send(&body, sending.descriptors)
-        .map_err(Cause::Carry)
+        .map_err(Cause::Carry)?;
+    leaving.gone();
+    Ok(())
 }
 
 /// The receiver at the other end of a named socket shows who it is, now, and whether the policy names it. The policy's bounds
