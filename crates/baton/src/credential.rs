@@ -9,6 +9,7 @@ use std::time::Duration;
 use gss_core::error::{Error, Major};
 use gss_core::name::Name;
 use gss_krb5::{AcceptorCred, ServiceTicket};
+use krb5::exchange::ap::Acceptable;
 use krb5::formats::ccache::CredentialCache;
 use krb5::formats::keytab::Keytab;
 use krb5::principal::Principal;
@@ -273,7 +274,9 @@ impl Credential {
         };
         Ok(AcceptorCred {
             keytab,
-            principal: principal.clone(),
+            acceptable: principal
+                .clone()
+                .map_or(Acceptable::Any, Acceptable::Principal),
         })
     }
 }

@@ -39,6 +39,10 @@ pub enum Major {
     Unauthorized = 15 << 16,
     /// `GSS_S_UNAVAILABLE`: not available here.
     Unavailable = 16 << 16,
+    /// `GSS_S_DUPLICATE_ELEMENT`: the credential, or the place to store it, has such an element already.
+    DuplicateElement = 17 << 16,
+    /// `GSS_S_NAME_NOT_MN`: the name is no mechanism's name.
+    NameNotMn = 18 << 16,
 }
 
 impl Major {
@@ -68,6 +72,8 @@ impl Major {
             Self::BadQop => "the quality of protection could not be provided",
             Self::Unauthorized => "the operation is forbidden by local security policy",
             Self::Unavailable => "the operation or option is not available",
+            Self::DuplicateElement => "the requested credential element already exists",
+            Self::NameNotMn => "the provided name was not a mechanism name",
         }
     }
 }

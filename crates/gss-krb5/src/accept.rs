@@ -9,13 +9,12 @@ use gss_core::host::Host;
 use gss_core::mechanism::{Facts, Failure, HalfOpen, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
-use krb5::exchange::ap::{self, ApError, Authenticated, Checked, Opened, Policy};
+use krb5::exchange::ap::{self, Acceptable, ApError, Authenticated, Checked, Opened, Policy};
 use krb5::formats::keytab::Keytab;
 use krb5::messages::{
     ApReq, AuthorizationData, Const, KERB_AP_OPTIONS, KrbError, PrincipalName, Realm, Value,
     ap_options, flatten, ticket_flags,
 };
-use krb5::principal::Principal;
 use krb5_crypto::{Key, KeyUsage};
 use once::Claimed;
 use subtle::ConstantTimeEq;
@@ -34,8 +33,8 @@ use crate::keys::Keys;
 pub struct AcceptorCred {
     /// The keys.
     pub keytab: Arc<Keytab>,
-    /// The one principal whose keys are used; without it, any whose key opens the ticket.
-    pub principal: Option<Principal>,
+    /// Whose keys are used.
+    pub acceptable: Acceptable,
 }
 
 /// What an acceptor asks for.
@@ -75,7 +74,7 @@ impl Acceptor {
     fn accept(&self, request: &ApReq<'_>, host: &Host<'_>) -> Result<Accepted, Refused> {
         let cred = &self.cred;
         let waits = request.ap_options.contains(ap_options::MUTUAL_REQUIRED);
-        let opened = ap::open(request, &cred.keytab, cred.principal.as_ref()); // authentic
+        let opened = ap::open(request, &cred.keytab, &cred.acceptable); // authentic
         let opened = opened.map_err(|error| Refused::new(error, waits))?;
         let waits = waits || asks_for_mutual(&opened);
         let accepted = self.establish(opened, host);
@@ -92,10 +91,12 @@ impl Acceptor {
 
     /// The KRB-ERROR token for `error`.
     fn refusal(&self, error: &Error, request: Option<&ApReq<'_>>, now: Timestamp) -> Vec<u8> {
-        let (realm, sname) = match (request, &self.cred.principal) {
+        let (realm, sname) = match (request, &self.cred.acceptable) {
             (Some(request), _) => (request.ticket.realm, request.ticket.sname.clone()),
-            (None, Some(principal)) => (Realm(principal.realm()), principal.into()),
-            (None, None) => (Realm(b""), nobody()),
+            (None, Acceptable::Principal(principal)) => {
+                (Realm(principal.realm()), principal.into())
+            }
+            (None, _) => (Realm(b""), nobody()),
         };
         let error = KrbError {
             pvno: Const,

@@ -13,6 +13,7 @@ use gss_core::flags::Flags;
 use gss_core::host::Host;
 use gss_core::mechanism::{Handshake, Restore, SecurityContext, Step};
 use gss_krb5::{AcceptOptions, Acceptor, AcceptorCred, InitOptions, Krb5, ServiceTicket, initiate};
+use krb5::exchange::ap::Acceptable;
 use krb5::formats::ccache::TimeOffset;
 use krb5::formats::keytab::{Keytab, KeytabEntry};
 use krb5::messages::{
@@ -172,7 +173,7 @@ fn live(enctype: &'static Enctype, keys: &mut Vec<Turned>) {
     };
     let cred = AcceptorCred {
         keytab: Arc::new(keytab),
-        principal: None,
+        acceptable: Acceptable::Any,
     };
     let mut options = InitOptions::new(Arc::clone(&random));
     options.flags = Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE;

@@ -22,6 +22,7 @@ use gss_spnego::{Choice, Offer, PeerMisbehaved};
 use interop::Vendor;
 use interop::peer::{BAD_BINDINGS, COMPLETE, Peer, Stepped, program};
 use interop::realm::{Realm, shared};
+use krb5::exchange::ap::Acceptable;
 use wire::random::Random;
 use wire::time::Timestamp;
 
@@ -343,7 +344,7 @@ impl Choice for Krb5 {
     fn accept(self: Box<Self>) -> Result<Box<dyn Handshake>, Error> {
         let cred = AcceptorCred {
             keytab: keytab(self.vendor),
-            principal: None,
+            acceptable: Acceptable::Any,
         };
         Ok(Box::new(gss_krb5::Acceptor::new(
             cred,

@@ -9,6 +9,7 @@ use gss_core::flags::Flags;
 use gss_core::mechanism::{Handshake, Step};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
+use krb5::exchange::ap::Acceptable;
 use krb5::formats::ccache::TimeOffset;
 use krb5::formats::keytab::{Keytab, KeytabEntry};
 use krb5::principal::Principal;
@@ -197,9 +198,9 @@ fn a_service_may_be_known_by_other_names() {
     let mut realm = TestRealm::new(enctypes().next().unwrap());
     let alias = Principal::service("host", "alias.example.com", "EXAMPLE.COM");
     realm.keytab.entries[0].principal = alias.clone();
-    for principal in [None, Some(alias)] {
+    for acceptable in [Acceptable::Any, Acceptable::Principal(alias)] {
         let mut cred = realm.cred();
-        cred.principal = principal;
+        cred.acceptable = acceptable;
         let acceptor = Box::new(Acceptor::new(cred, realm.accept_options()));
         let (_, context) = done(acceptor.step(&realm.token(ALL), &realm.host()));
         // What is displayed is the keytab's word: that in the ticket is not sealed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gss_core::flags::Flags;
 use gss_core::host::Host;
 use gss_core::mechanism::{Failure, Handshake, SecurityContext, Step};
+use krb5::exchange::ap::Acceptable;
 use krb5::formats::ccache::TimeOffset;
 use krb5::formats::keytab::{Keytab, KeytabEntry};
 use krb5::messages::{
@@ -245,7 +246,7 @@ impl TestRealm {
                 entries: entries.collect(),
                 others: Vec::new(),
             }),
-            principal: None,
+            acceptable: Acceptable::Any,
         }
     }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use gss_core::flags::Flags;
 use gss_core::mechanism::{Facts, SecurityContext};
 use gss_core::sequence::SequenceWindow;
+use krb5::exchange::ap::Acceptable;
 use krb5::messages::ticket_flags;
 use krb5_crypto::{Enctype, Key, KeyUsage};
 
-use super::{Attempt, CBT, Change, ap_option, bindings, from_afar, gss_checksum, minute};
+use super::{Attempt, CBT, Change, ap_option, bindings, from_afar, gss_checksum, minute, service};
 use crate::checksum::{NO_BINDINGS, hash};
 use crate::context::Established;
 use crate::keys::Keys;
@@ -59,7 +60,13 @@ fn just_good_enough_is_good_enough() {
             a.realm.ticket.kvno = Some(0x103)
         }),
         ("the one service wanted", |a| {
-            a.principal = Some(a.realm.ticket.server.clone());
+            a.acceptable = Acceptable::Principal(a.realm.ticket.server.clone());
+        }),
+        ("the service on any host", |a| {
+            a.acceptable = service(b"host", None);
+        }),
+        ("the service on its host, in whatever realm", |a| {
+            a.acceptable = service(b"host", Some(b"www.example.com"));
         }),
         ("delegation", |a| {
             a.cksum = Some(gss_checksum(NO_BINDINGS, 3, &[1, 0, 3, 0, 1, 2, 3]));

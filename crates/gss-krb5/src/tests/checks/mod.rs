@@ -15,6 +15,7 @@ use gss_core::flags::Flags;
 use gss_core::framing;
 use gss_core::mechanism::{Failure, Handshake, SecurityContext, Step};
 use gss_core::oid::Oid;
+use krb5::exchange::ap::Acceptable;
 use krb5::formats::settings::Capaths;
 use krb5::messages::{
     ApReq, Authenticator, AuthorizationDataElement, Checksum, Const, EncryptedData, EncryptionKey,
@@ -33,7 +34,7 @@ use rows::ROWS;
 /// A request and an acceptor between whom all is well, until a test changes one thing.
 struct Attempt {
     realm: TestRealm,
-    principal: Option<Principal>,
+    acceptable: Acceptable,
     bindings: Option<ChannelBindings>,
     capaths: Capaths,
     permitted: Vec<i32>,
@@ -56,6 +57,13 @@ struct Attempt {
 
 fn nothing(_: &mut Vec<u8>) {}
 
+fn service(service: &[u8], host: Option<&[u8]>) -> Acceptable {
+    Acceptable::Service {
+        service: service.into(),
+        host: host.map(Into::into),
+    }
+}
+
 const ASKED: Flags = Flags::from_bits(2 | 4 | 8 | 16 | 32);
 
 impl Attempt {
@@ -71,7 +79,7 @@ impl Attempt {
             .enctype()
             .random_key(&*realm.random);
         Self {
-            principal: None,
+            acceptable: Acceptable::Any,
             bindings: None,
             capaths: Capaths::default(),
             permitted: vec![17, 18, 19, 20],
@@ -147,7 +155,7 @@ impl Attempt {
 
     fn accept(&self, token: &[u8]) -> Result<Step, Failure> {
         let mut cred = self.realm.cred();
-        cred.principal = self.principal.clone();
+        cred.acceptable = self.acceptable.clone();
         let mut options = self.realm.accept_options();
         options.bindings = self.bindings.clone();
         options.policy.capaths = Arc::new(self.capaths.clone());

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gss_core::error::Major;
-use krb5::exchange::ap::ApError;
+use krb5::exchange::ap::{Acceptable, ApError};
 use krb5::formats::keytab::Keytab;
 use krb5::messages::{AuthorizationDataElement, MAX_DEPTH, Value, ap_options, ticket_flags};
 use krb5::principal::Principal;
 use krb5_crypto::KeyUsage;
 
-use super::{CBT, Change, ap_option, bindings, from_afar, gss_checksum, minute, plain_checksum};
+use super::{
+    CBT, Change, ap_option, bindings, from_afar, gss_checksum, minute, plain_checksum, service,
+};
 use crate::checksum::NO_BINDINGS;
 use crate::tests::realm::enctypes;
 use crate::{Error, Malformed, PeerMisbehaved};
@@ -119,17 +121,37 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "no key of the one service wanted",
-        |a| a.principal = Some(Principal::service("HTTP", "www.example.com", "EXAMPLE.COM")),
+        |a| {
+            a.acceptable =
+                Acceptable::Principal(Principal::service("HTTP", "www.example.com", "EXAMPLE.COM"))
+        },
         45,
         FAILURE,
         is!(Error::Exchange(ApError::NoKey { etype: 18, .. })),
     ),
     (
         "no key of the service's realm",
-        |a| a.principal = Some(a.realm.ticket.server.clone().with_realm("OTHER.COM")),
+        |a| {
+            a.acceptable =
+                Acceptable::Principal(a.realm.ticket.server.clone().with_realm("OTHER.COM"))
+        },
         45,
         FAILURE,
         is!(Error::Exchange(ApError::NoKey { etype: 18, .. })),
+    ),
+    (
+        "a ticket for a service that is not ours",
+        |a| a.acceptable = service(b"HTTP", None),
+        35,
+        FAILURE,
+        is!(Error::Exchange(ApError::NotUs { .. })),
+    ),
+    (
+        "a ticket for the service on a host that is not ours",
+        |a| a.acceptable = service(b"host", Some(b"other.example.com")),
+        35,
+        FAILURE,
+        is!(Error::Exchange(ApError::NotUs { .. })),
     ),
     (
         "no key of the ticket's enctype",

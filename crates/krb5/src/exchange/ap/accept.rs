@@ -10,6 +10,7 @@ use wire::random::Random;
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
+use super::acceptable::Acceptable;
 use super::error::ApError;
 use super::{check_permitted, key};
 use crate::exchange::transited::{self, DOMAIN_X500_COMPRESS};
@@ -99,17 +100,17 @@ pub fn read(message: &[u8]) -> Result<ApReq<'_>, ApError> {
 
 /// Opens the ticket with a key of `keytab`, and the authenticator with the session key in the ticket.
 ///
-/// The key has to be one of `server` if that is given, and then may open a ticket under another of its names. Otherwise
-/// the keys of the ticket's own server are tried, and then every other key of its enctype.
+/// The key has to be one of `acceptable`, and then may open a ticket under another name: the keys of the ticket's own server
+/// are tried first, then every other key of its enctype.
 pub fn open(
     request: &ApReq<'_>,
     keytab: &Keytab,
-    server: Option<&Principal>,
+    acceptable: &Acceptable,
 ) -> Result<Opened, ApError> {
     if request.ap_options.contains(ap_options::USE_SESSION_KEY) {
         return Err(ApError::UserToUser);
     }
-    let (plaintext, entry) = open_ticket(&request.ticket, keytab, server)?;
+    let (plaintext, entry) = open_ticket(&request.ticket, keytab, acceptable)?;
     let ticket = EncTicketPart::decode(&plaintext)?;
     let session_key = key(&ticket.key)?;
     let plaintext = (request.authenticator)
@@ -274,30 +275,49 @@ impl Checked {
 fn open_ticket<'k>(
     ticket: &Ticket<'_>,
     keytab: &'k Keytab,
-    server: Option<&Principal>,
+    acceptable: &Acceptable,
 ) -> Result<(Zeroizing<Vec<u8>>, &'k KeytabEntry), ApError> {
     let named = ticket.sname.in_realm(ticket.realm);
-    let wanted = server.unwrap_or(&named);
     let (etype, kvno) = (ticket.enc_part.etype, ticket.enc_part.kvno.map(Word::bits));
-    for entry in keys_to_try(keytab, wanted, server.is_none(), etype, kvno) {
+    for entry in keys_to_try(keytab, &named, acceptable, etype, kvno) {
         if let Ok(plaintext) = ticket.enc_part.decrypt::<EncTicketPart<'_>>(&entry.key) {
             return Ok((plaintext, entry));
         }
     }
+    let wanted = match acceptable {
+        Acceptable::Principal(principal) => principal,
+        Acceptable::Any => &named,
+        Acceptable::Service { .. } if acceptable.includes(&named) => &named,
+        Acceptable::Service { .. } => {
+            return Err(ApError::NotUs {
+                server: named,
+                acceptable: acceptable.clone(),
+            });
+        }
+    };
     Err(why_closed(keytab, wanted, etype, kvno))
 }
 
-/// The keys of `wanted`, then, if `any` will do, the others of the enctype: each of them once.
+/// The keys of the server that the ticket names, or of the one that is meant instead, then, if others will do too, those of
+/// the enctype: each of them once.
 fn keys_to_try<'k>(
     keytab: &'k Keytab,
-    wanted: &Principal,
-    any: bool,
+    named: &Principal,
+    acceptable: &Acceptable,
     etype: i32,
     kvno: Option<u32>,
 ) -> Vec<&'k KeytabEntry> {
-    let mut keys: Vec<_> = keytab.candidates(wanted, etype, kvno).collect();
+    let (first, others) = match acceptable {
+        Acceptable::Principal(principal) => (principal, false),
+        Acceptable::Any | Acceptable::Service { .. } => (named, true),
+    };
+    let includes = |entry: &&KeytabEntry| acceptable.includes(&entry.principal);
+    let mut keys: Vec<_> = keytab
+        .candidates(first, etype, kvno)
+        .filter(includes)
+        .collect();
     let own = keys.len();
-    for entry in keytab.entries.iter().filter(|_| any) {
+    for entry in keytab.entries.iter().filter(|_| others).filter(includes) {
         let tried = keys[..own].iter().any(|tried| ptr::eq(*tried, entry));
         if entry.key.enctype().number() == etype && !tried {
             keys.push(entry);
@@ -386,13 +406,20 @@ mod tests {
             ],
             others: Vec::new(),
         };
-        let versions = |any, kvno| -> Vec<u32> {
-            let keys = keys_to_try(&keytab, &own, any, 17, kvno);
+        let versions = |acceptable: &Acceptable, kvno| -> Vec<u32> {
+            let keys = keys_to_try(&keytab, &own, acceptable, 17, kvno);
             keys.iter().map(|entry| entry.kvno).collect()
         };
-        assert_eq!(versions(true, Some(2)), [2, 9, 1]);
-        assert_eq!(versions(true, None), [1, 2, 9]);
-        assert_eq!(versions(false, Some(2)), [2]);
+        let http = |host: &[u8]| Acceptable::Service {
+            service: b"HTTP".as_slice().into(),
+            host: Some(host.into()),
+        };
+        assert_eq!(versions(&Acceptable::Any, Some(2)), [2, 9, 1]);
+        assert_eq!(versions(&Acceptable::Any, None), [1, 2, 9]);
+        let one = Acceptable::Principal(own.clone());
+        assert_eq!(versions(&one, Some(2)), [2]);
+        assert_eq!(versions(&http(b"web"), Some(2)), [2, 1]);
+        assert_eq!(versions(&http(b"other"), Some(2)), [0; 0]);
     }
 
     /// The first twelve bytes of the checksum, wherever that begins.

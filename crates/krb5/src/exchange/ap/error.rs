@@ -6,6 +6,7 @@ use krb5_crypto::{CryptoError, Enctype};
 use wire::der::{DerError, application};
 use wire::time::Timestamp;
 
+use super::acceptable::Acceptable;
 use crate::exchange::transited::TransitedError;
 use crate::messages::error_code as code;
 use crate::principal::Principal;
@@ -48,6 +49,14 @@ pub enum ApError {
         kvno: u32,
         /// The newest version in the keytab.
         newest: u32,
+    },
+    /// The ticket is for a service that this acceptor is not for.
+    #[error("the ticket is for {server}, and only tickets for {acceptable} are accepted")]
+    NotUs {
+        /// The ticket's server.
+        server: Principal,
+        /// What is accepted.
+        acceptable: Acceptable,
     },
     /// No key opens the ticket: it was altered, or is under another key.
     #[error("the ticket's integrity check failed: altered, or under another key")]
@@ -144,6 +153,7 @@ impl ApError {
             Self::MessageType => code::KRB_AP_ERR_MSG_TYPE,
             Self::UserToUser => KRB_AP_ERR_NO_TGT,
             Self::NoKey { .. } => code::KRB_AP_ERR_NOKEY,
+            Self::NotUs { .. } => code::KRB_AP_ERR_NOT_US,
             Self::BadKeyVersion { .. } => code::KRB_AP_ERR_BADKEYVER,
             Self::TicketIntegrity | Self::AuthenticatorIntegrity | Self::ReplyIntegrity => {
                 code::KRB_AP_ERR_BAD_INTEGRITY

@@ -6,10 +6,12 @@
 //! [verified](Awaited::verify) by the client.
 
 mod accept;
+mod acceptable;
 mod error;
 mod request;
 
 pub use accept::{Authenticated, Checked, Opened, Policy, open, read};
+pub use acceptable::Acceptable;
 pub use error::ApError;
 pub use request::{Awaited, Reply, Request};
 
