@@ -108,7 +108,7 @@ fn size_limits_agree() {
         let Pair { ours, mut theirs } = establish(case);
         for confidential in [true, false] {
             for size in sizes {
-                let limit = ours.wrap_size_limit(confidential, size);
+                let limit = ours.wrap_size_limit(confidential, size).unwrap();
                 let what = format!("{case:?}: {size}, {confidential}");
                 assert_eq!(limit, theirs.limit(confidential, size), "{what}");
                 if limit > 0 && size < 100_000 {
