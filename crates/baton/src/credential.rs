@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 
 use crate::environment::Environment;
 use crate::host::ccache::{CcacheStore, CcacheStoreError};
+#[cfg(feature = "tokio")]
+use crate::host::kdc::Tokio;
+use crate::host::kdc::{Blocking, Io, at_once};
 use crate::host::keytab::{KeytabFile, KeytabFileError};
 use crate::host::names::{self as places, CcacheName, KeytabName, NameProblem};
 use crate::host::tickets::{Client, InitialOptions, Secret, TicketError, keys_of};
@@ -140,11 +143,18 @@ impl Credential {
     /// An initial ticket for `name`, got with its password from the realm's KDC. The tickets are kept in this process.
     pub fn with_password(env: &Environment, name: &Name, password: &str) -> Result<Self, Error> {
         let client = names::principal(name, env.settings())?;
-        Self::initial(
-            env,
-            &client,
-            Secret::Password(Zeroizing::new(password.as_bytes().to_vec())),
-        )
+        Self::initial(env, &client, password_secret(password))
+    }
+
+    /// The same as [`with_password`](Self::with_password), as a task of tokio's runtime.
+    #[cfg(feature = "tokio")]
+    pub async fn with_password_async(
+        env: &Environment,
+        name: &Name,
+        password: &str,
+    ) -> Result<Self, Error> {
+        let client = names::principal(name, env.settings())?;
+        Self::initial_by(Tokio, env, &client, password_secret(password)).await
     }
 
     /// An initial ticket for `name`, got with its key in a keytab file: the one named, else the configured client keytab.
@@ -154,6 +164,26 @@ impl Credential {
         name: &Name,
         keytab: Option<&str>,
     ) -> Result<Self, Error> {
+        let (client, secret) = Self::client_keys(env, name, keytab)?;
+        Self::initial(env, &client, secret)
+    }
+
+    /// The same as [`with_keytab`](Self::with_keytab), as a task of tokio's runtime.
+    #[cfg(feature = "tokio")]
+    pub async fn with_keytab_async(
+        env: &Environment,
+        name: &Name,
+        keytab: Option<&str>,
+    ) -> Result<Self, Error> {
+        let (client, secret) = Self::client_keys(env, name, keytab)?;
+        Self::initial_by(Tokio, env, &client, secret).await
+    }
+
+    fn client_keys(
+        env: &Environment,
+        name: &Name,
+        keytab: Option<&str>,
+    ) -> Result<(Principal, Secret), Error> {
         let client = names::principal(name, env.settings())?;
         let explicit = keytab.or(env.config().client_keytab.as_deref());
         let place = places::client_keytab(explicit, env.settings(), &User::current());
@@ -161,7 +191,7 @@ impl Credential {
         let keytab = KeytabFile::new(path).current();
         let keytab = keytab.map_err(CredentialError::Keytab)?;
         let secret = keys_of(&client, &keytab).map_err(CredentialError::Ticket)?;
-        Self::initial(env, &client, secret)
+        Ok((client, secret))
     }
 
     /// The tickets in `cache`, which the program got in its own way. Tickets for further services are added to a copy in memory.
@@ -181,10 +211,19 @@ impl Credential {
     }
 
     fn initial(env: &Environment, client: &Principal, secret: Secret) -> Result<Self, Error> {
-        let obtained = env
-            .tickets()
-            .get_initial_credential(client, secret, &InitialOptions::default())
-            .map_err(CredentialError::Ticket)?;
+        at_once(Self::initial_by(Blocking, env, client, secret))
+    }
+
+    /// The same, waiting as `io` does.
+    async fn initial_by(
+        io: impl Io,
+        env: &Environment,
+        client: &Principal,
+        secret: Secret,
+    ) -> Result<Self, Error> {
+        let (tickets, options) = (env.tickets(), InitialOptions::default());
+        let obtained = tickets.initial_credential(io, client, secret, &options);
+        let obtained = obtained.await.map_err(CredentialError::Ticket)?;
         // The KDC may have corrected the name.
         let mut cache = CredentialCache::new(obtained.credential.client.clone());
         cache.time_offset = obtained.time_offset.filter(|_| env.settings().kdc_timesync);
@@ -237,8 +276,9 @@ impl Credential {
     }
 
     /// A ticket for `target`: from the cache, else from the KDC.
-    pub(crate) fn ticket_for(
+    pub(crate) async fn ticket_for(
         &self,
+        io: impl Io,
         env: &Environment,
         target: &Principal,
     ) -> Result<ServiceTicket, Error> {
@@ -247,7 +287,8 @@ impl Credential {
         };
         let found = env
             .tickets()
-            .get_service_ticket(target, cache)
+            .service_ticket(io, target, cache)
+            .await
             .map_err(CredentialError::Ticket)?;
         let ticket = found.credential;
         let key = ticket.key.usable().ok_or(CredentialError::UnknownEnctype)?;
@@ -300,6 +341,10 @@ impl Drop for Kind {
             let _ = cache.destroy();
         }
     }
+}
+
+fn password_secret(password: &str) -> Secret {
+    Secret::Password(Zeroizing::new(password.as_bytes().to_vec()))
 }
 
 fn keytab_path(name: KeytabName) -> Result<String, CredentialError> {

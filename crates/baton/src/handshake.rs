@@ -14,6 +14,9 @@ use crate::context::{Context, ExportOptions, Token};
 use crate::copied::{self, Copied};
 use crate::credential::Credential;
 use crate::environment::Environment;
+#[cfg(feature = "tokio")]
+use crate::host::kdc::Tokio;
+use crate::host::kdc::{Blocking, Io, at_once};
 use crate::{names, negotiate};
 
 /// What a step of a handshake came to.
@@ -171,8 +174,20 @@ impl<'a> Initiator<'a> {
 
     /// The first step: gets a ticket for the target, from the cache or a KDC, and gives the first token.
     pub fn start(self) -> Result<Step, Error> {
+        at_once(self.start_by(Blocking))
+    }
+
+    /// The same as [`start`](Self::start), as a task of tokio's runtime: it waits for KDCs without holding up a thread, and
+    /// asks nobody any more once it is dropped.
+    #[cfg(feature = "tokio")]
+    pub async fn start_async(self) -> Result<Step, Error> {
+        self.start_by(Tokio).await
+    }
+
+    /// The same, waiting as `io` does.
+    async fn start_by(self, io: impl Io) -> Result<Step, Error> {
         let target = names::principal(self.target, self.env.settings())?;
-        let ticket = self.cred.ticket_for(self.env, &target)?;
+        let ticket = self.cred.ticket_for(io, self.env, &target).await?;
         let options = InitOptions {
             flags: self.flags,
             bindings: self.bindings,

@@ -1,6 +1,7 @@
 //! Finding KDCs and speaking to them (RFC 4120 §7.2).
 
 mod address;
+mod io;
 mod locate;
 mod srv;
 mod transport;
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 use krb5::formats::settings::{Settings, Transport};
 use krb5::messages::KrbError;
 
+#[cfg(feature = "tokio")]
+pub(crate) use self::io::Tokio;
+pub(crate) use self::io::{Blocking, Io, at_once};
 pub use self::locate::LocateError;
 use self::transport::{Endpoint, PACE, Verdict};
 pub use self::transport::{MAX_REPLY, TransportError};
@@ -37,36 +41,38 @@ pub enum KdcAccessError {
     },
 }
 
-/// The KDCs that one call may need, found once, and its deadline.
-pub struct Kdcs<'a> {
+/// The KDCs that one call may need, found once, its deadline, and how it waits.
+pub(crate) struct Kdcs<'a, I> {
     settings: &'a Settings,
     deadline: Instant,
+    io: I,
     found: Vec<(Vec<u8>, Vec<Endpoint>)>,
 }
 
-impl<'a> Kdcs<'a> {
+impl<'a, I: Io> Kdcs<'a, I> {
     /// Nothing is looked up yet; everything ends at `deadline`.
-    pub fn new(settings: &'a Settings, deadline: Instant) -> Self {
+    pub(crate) fn new(settings: &'a Settings, deadline: Instant, io: I) -> Self {
         Self {
             settings,
             deadline,
+            io,
             found: Vec::new(),
         }
     }
 
     /// Sends `request` to KDCs of `realm` until one of them answers or the deadline is past. Over a stream alone if
     /// `stream`; over a stream first if the request is too long for a datagram.
-    pub fn ask(
+    pub(crate) async fn ask(
         &mut self,
         realm: &[u8],
         request: &[u8],
         stream: bool,
     ) -> Result<Vec<u8>, KdcAccessError> {
         let tcp_first = request.len() > self.settings.udp_preference_limit;
-        let deadline = self.deadline;
-        let endpoints = self.of_realm(realm)?;
+        let (deadline, io) = (self.deadline, self.io);
+        let endpoints = self.of_realm(realm).await?;
         let order = in_order(endpoints.clone(), tcp_first, stream);
-        let answer = transport::exchange(&order, request, deadline, PACE, &judge);
+        let answer = transport::exchange(io, &order, request, deadline, PACE, &judge).await;
         let (reply, from) = answer.map_err(|cause| KdcAccessError::Transport {
             realm: String::from_utf8_lossy(realm).into_owned(),
             cause,
@@ -76,11 +82,12 @@ impl<'a> Kdcs<'a> {
         Ok(reply)
     }
 
-    fn of_realm(&mut self, realm: &[u8]) -> Result<&mut Vec<Endpoint>, LocateError> {
+    async fn of_realm(&mut self, realm: &[u8]) -> Result<&mut Vec<Endpoint>, LocateError> {
         let index = match self.found.iter().position(|(name, _)| name == realm) {
             Some(index) => index,
             None => {
-                let endpoints = locate::endpoints(self.settings, realm, self.deadline)?;
+                let found = self.io.locate(self.settings, realm, self.deadline);
+                let endpoints = found.await?;
                 self.found.push((realm.to_vec(), endpoints));
                 self.found.len() - 1
             }

@@ -18,7 +18,7 @@ use wire::random::Random;
 use wire::time::{Clock, Timestamp};
 
 use super::ccache::{CcacheStore, CcacheStoreError};
-use super::kdc::{DEADLINE, KdcAccessError, Kdcs};
+use super::kdc::{Blocking, DEADLINE, Io, KdcAccessError, Kdcs, at_once};
 
 /// What getting tickets needs of the world.
 pub struct Client<'a> {
@@ -102,8 +102,19 @@ impl Client<'_> {
         secret: Secret,
         options: &InitialOptions,
     ) -> Result<Obtained, TicketError> {
+        at_once(self.initial_credential(Blocking, client, secret, options))
+    }
+
+    /// The same, waiting as `io` does.
+    pub(crate) async fn initial_credential(
+        &self,
+        io: impl Io,
+        client: &Principal,
+        secret: Secret,
+        options: &InitialOptions,
+    ) -> Result<Obtained, TicketError> {
         let request = self.initial_request(client, options);
-        let mut kdcs = Kdcs::new(self.settings, self.deadline());
+        let mut kdcs = Kdcs::new(self.settings, self.deadline(), io);
         let mut progress = AsExchange::start(request, secret, self.clock.now(), self.random)?;
         loop {
             match progress {
@@ -114,7 +125,7 @@ impl Client<'_> {
                     stream,
                     next,
                 } => {
-                    let reply = kdcs.ask(&realm, &bytes, stream)?;
+                    let reply = kdcs.ask(&realm, &bytes, stream).await?;
                     progress = next.next(&reply, self.clock.now(), self.random)?;
                 }
             }
@@ -148,6 +159,16 @@ impl Client<'_> {
         server: &Principal,
         cache: &CcacheStore,
     ) -> Result<Found, TicketError> {
+        at_once(self.service_ticket(Blocking, server, cache))
+    }
+
+    /// The same, waiting as `io` does.
+    pub(crate) async fn service_ticket(
+        &self,
+        io: impl Io,
+        server: &Principal,
+        cache: &CcacheStore,
+    ) -> Result<Found, TicketError> {
         let contents = cache.read()?;
         let time_offset = contents.time_offset.filter(|_| self.settings.kdc_timesync);
         let kdc_now = shifted(self.clock.now(), time_offset);
@@ -170,7 +191,7 @@ impl Client<'_> {
             });
         }
         let tgt = ticket_granting(&contents, server, kdc_now)?.clone();
-        let credential = self.request(tgt, server, kdc_now)?;
+        let credential = self.request(io, tgt, server, kdc_now).await?;
         cache.store(&credential)?;
         Ok(Found {
             credential,
@@ -178,24 +199,36 @@ impl Client<'_> {
         })
     }
 
-    fn request(
+    async fn request(
         &self,
+        io: impl Io,
         tgt: Credential,
         server: &Principal,
         kdc_now: Timestamp,
     ) -> Result<Credential, TicketError> {
-        self.ask(TgsOptions::new(tgt, server.clone()), kdc_now)
+        let request = TgsOptions::new(tgt, server.clone());
+        self.ask(io, request, kdc_now).await
     }
 
     /// Runs a TGS exchange with what `krb5.conf` says about all of them.
-    fn ask(&self, mut request: TgsOptions, kdc_now: Timestamp) -> Result<Credential, TicketError> {
+    async fn ask(
+        &self,
+        io: impl Io,
+        mut request: TgsOptions,
+        kdc_now: Timestamp,
+    ) -> Result<Credential, TicketError> {
         request.etypes = self.settings.default_tgs_enctypes.clone();
         request.clock_skew = self.settings.clockskew;
-        self.exchange(request, kdc_now)
+        self.exchange(io, request, kdc_now).await
     }
 
-    fn exchange(&self, request: TgsOptions, kdc_now: Timestamp) -> Result<Credential, TicketError> {
-        let mut kdcs = Kdcs::new(self.settings, self.deadline());
+    async fn exchange(
+        &self,
+        io: impl Io,
+        request: TgsOptions,
+        kdc_now: Timestamp,
+    ) -> Result<Credential, TicketError> {
+        let mut kdcs = Kdcs::new(self.settings, self.deadline(), io);
         let began = self.clock.now();
         let mut progress = TgsExchange::start(request, kdc_now, self.random)?;
         loop {
@@ -207,7 +240,7 @@ impl Client<'_> {
                     stream,
                     next,
                 } => {
-                    let reply = kdcs.ask(&realm, &bytes, stream)?;
+                    let reply = kdcs.ask(&realm, &bytes, stream).await?;
                     let passed = self.clock.now().micros().saturating_sub(began.micros());
                     let now = Timestamp::from_micros(kdc_now.micros().saturating_add(passed));
                     progress = next.next(&reply, now)?;

@@ -42,6 +42,9 @@ pub enum LocateError {
         /// Their names.
         hosts: String,
     },
+    /// The runtime is shutting down.
+    #[error("the search for the KDCs of the realm {0} was stopped: the runtime is shutting down")]
+    Stopped(String),
 }
 
 /// The KDCs of `realm`, at each of their addresses, by each transport they are to be spoken to with.

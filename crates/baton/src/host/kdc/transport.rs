@@ -6,12 +6,13 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use krb5::formats::settings::Transport;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+
+use super::io::Io;
 
 /// When the next step is taken while nobody answers.
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ const CHUNK: usize = 16_384;
 
 /// One KDC at one address, by one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     pub(super) address: SocketAddr,
     pub(super) transport: Transport,
 }
@@ -49,6 +50,23 @@ impl fmt::Display for Endpoint {
         };
         write!(f, "{transport}/{}", self.address)
     }
+}
+
+/// A socket that something is expected of.
+pub(crate) struct Waiting<'a> {
+    pub(super) socket: BorrowedFd<'a>,
+    pub(super) expected: Expected,
+}
+
+/// What is expected of a socket.
+#[derive(Clone, Copy)]
+pub(super) enum Expected {
+    /// A datagram.
+    Datagram,
+    /// A stream's next bytes.
+    Bytes,
+    /// Room for bytes on a stream.
+    Room,
 }
 
 /// What becomes of a reply.
@@ -95,12 +113,13 @@ impl fmt::Display for Failures<'_> {
 }
 
 /// Sends `request` to `endpoints` in their order until a reply is taken, or `deadline` is past; the reply and whose it is.
-pub(super) fn exchange(
+pub(super) async fn exchange(
+    io: impl Io,
     endpoints: &[Endpoint],
     request: &[u8],
     deadline: Instant,
     pace: Pace,
-    judge: &dyn Fn(&[u8]) -> Verdict,
+    judge: &(dyn Fn(&[u8]) -> Verdict + Sync),
 ) -> Result<(Vec<u8>, Endpoint), TransportError> {
     if endpoints.is_empty() {
         return Err(TransportError::NoEndpoint);
@@ -111,7 +130,9 @@ pub(super) fn exchange(
         if asking.is_hopeless() {
             return Err(TransportError::AllFailed(asking.failures));
         }
-        if let Some(answer) = asking.wait(judge)? {
+        let ready = io.ready(&asking.sockets(), asking.until()).await;
+        let ready = ready.map_err(TransportError::Wait)?;
+        if let Some(answer) = asking.go_on(&ready, judge) {
             return Ok(answer);
         }
         if Instant::now() >= deadline {
@@ -189,26 +210,27 @@ impl<'a> Asking<'a> {
         self.asked.is_empty() && self.waiting.as_slice().is_empty()
     }
 
-    /// Waits until something happens, or it is time for the next step.
-    fn wait(
+    /// When it is time for the next step, if nothing happens.
+    fn until(&self) -> Instant {
+        self.next_at.min(self.deadline)
+    }
+
+    fn sockets(&self) -> Vec<Waiting<'_>> {
+        self.asked.iter().map(Conversation::waiting).collect()
+    }
+
+    /// Goes on with the conversations that are ready.
+    fn go_on(
         &mut self,
+        ready: &[bool],
         judge: &dyn Fn(&[u8]) -> Verdict,
-    ) -> Result<Option<(Vec<u8>, Endpoint)>, TransportError> {
-        let until = self.next_at.min(self.deadline);
-        let timeout = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(timeout).ok();
-        let mut fds: Vec<_> = self.asked.iter().map(Conversation::poll_fd).collect();
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(TransportError::Wait(error.into())),
-        }
-        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+    ) -> Option<(Vec<u8>, Endpoint)> {
         for index in (0..ready.len()).rev().filter(|index| ready[*index]) {
             let conversation = &mut self.asked[index];
             let failure = match conversation.go_on(&self.framed) {
                 Ok(None) => continue,
                 Ok(Some(reply)) if judge(&reply) == Verdict::Take => {
-                    return Ok(Some((reply, conversation.endpoint.clone())));
+                    return Some((reply, conversation.endpoint.clone()));
                 }
                 Ok(Some(_)) => "it does not serve at the moment".to_owned(),
                 Err(error) => error.to_string(),
@@ -220,7 +242,7 @@ impl<'a> Asking<'a> {
                 self.next_at = Instant::now();
             }
         }
-        Ok(None)
+        None
     }
 
     fn whole_story(mut self) -> Vec<String> {
@@ -274,18 +296,13 @@ impl Conversation {
         })
     }
 
-    fn poll_fd(&self) -> PollFd<'_> {
-        match &self.socket {
-            Socket::Datagram(socket) => PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN),
-            Socket::Stream(stream) => {
-                let flags = if stream.unsent > 0 {
-                    PollFlags::OUT
-                } else {
-                    PollFlags::IN
-                };
-                PollFd::from_borrowed_fd(stream.socket.as_fd(), flags)
-            }
-        }
+    fn waiting(&self) -> Waiting<'_> {
+        let (socket, expected) = match &self.socket {
+            Socket::Datagram(socket) => (socket.as_fd(), Expected::Datagram),
+            Socket::Stream(stream) if stream.unsent > 0 => (stream.socket.as_fd(), Expected::Room),
+            Socket::Stream(stream) => (stream.socket.as_fd(), Expected::Bytes),
+        };
+        Waiting { socket, expected }
     }
 
     /// Does what can be done without waiting; the reply once it is whole.

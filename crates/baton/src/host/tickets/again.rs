@@ -7,6 +7,7 @@ use wire::time::Timestamp;
 
 use super::{Client, TicketError, shifted, ticket_granting};
 use crate::host::ccache::CcacheStore;
+use crate::host::kdc::{Blocking, Io, at_once};
 use krb5::principal::Principal;
 
 impl Client<'_> {
@@ -18,19 +19,29 @@ impl Client<'_> {
         cache: &CcacheStore,
         etype: Option<&'static Enctype>,
     ) -> Result<Credential, TicketError> {
+        at_once(self.forwarded_ticket(Blocking, cache, etype))
+    }
+
+    /// The same, waiting as `io` does.
+    pub(crate) async fn forwarded_ticket(
+        &self,
+        io: impl Io,
+        cache: &CcacheStore,
+        etype: Option<&'static Enctype>,
+    ) -> Result<Credential, TicketError> {
         let contents = cache.read()?;
         let (tgt, kdc_now) = self.granting(&contents)?;
         let mut request = TgsOptions::forwarded(tgt.clone());
         if let Some(etype) = etype {
             request.etypes = vec![etype];
             request.clock_skew = self.settings.clockskew;
-            match self.exchange(request, kdc_now) {
+            match self.exchange(io, request, kdc_now).await {
                 Err(TicketError::Exchange(_)) => {}
                 other => return other,
             }
             request = TgsOptions::forwarded(tgt.clone());
         }
-        self.ask(request, kdc_now)
+        self.ask(io, request, kdc_now).await
     }
 
     /// Renews the ticket-granting ticket in `cache`, which is made anew with it: what `kinit -R` does.
@@ -50,7 +61,8 @@ impl Client<'_> {
     ) -> Result<Credential, TicketError> {
         let old = cache.read()?;
         let (tgt, kdc_now) = self.granting(&old)?;
-        let ticket = self.ask(request(tgt.clone()), kdc_now)?;
+        let ticket = self.ask(Blocking, request(tgt.clone()), kdc_now);
+        let ticket = at_once(ticket)?;
         let mut contents = CredentialCache::new(old.principal);
         contents.version = old.version;
         contents.time_offset = old.time_offset;

@@ -2,6 +2,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use super::super::io::{Blocking, at_once};
 use super::*;
 
 const QUICK: Pace = Pace {
@@ -32,7 +33,15 @@ fn take(_: &[u8]) -> Verdict {
 }
 
 fn run(endpoints: &[Endpoint], millis: u64) -> Result<Vec<u8>, TransportError> {
-    Ok(exchange(endpoints, b"request", soon(millis), QUICK, &take)?.0)
+    Ok(at_once(exchange(
+        Blocking,
+        endpoints,
+        b"request",
+        soon(millis),
+        QUICK,
+        &take,
+    ))?
+    .0)
 }
 
 /// A socket that datagrams come to and stay in.
@@ -118,7 +127,14 @@ fn the_next_one_is_asked_at_once_where_one_fails() {
         again: Duration::from_secs(30),
     };
     let endpoints = [tcp(closed()), udp(closed()), udp(answering(b"reply", 1, 0))];
-    let reply = exchange(&endpoints, b"request", soon(20_000), slow, &take);
+    let reply = at_once(exchange(
+        Blocking,
+        &endpoints,
+        b"request",
+        soon(20_000),
+        slow,
+        &take,
+    ));
     let (reply, from) = reply.unwrap();
     assert_eq!((reply, Some(&from)), (b"reply".to_vec(), endpoints.last()));
     assert!(begin.elapsed() < Duration::from_secs(10));
@@ -224,11 +240,25 @@ fn a_reply_that_is_not_taken_leaves_the_others_their_turn() {
         udp(answering(b"busy", 1, 0)),
         udp(answering(b"reply", 1, 0)),
     ];
-    let reply = exchange(&endpoints, b"request", soon(5000), PACE, &judge);
+    let reply = at_once(exchange(
+        Blocking,
+        &endpoints,
+        b"request",
+        soon(5000),
+        PACE,
+        &judge,
+    ));
     let (reply, from) = reply.unwrap();
     assert_eq!((reply, Some(&from)), (b"reply".to_vec(), endpoints.last()));
     let endpoints = [udp(answering(b"busy", 1, 0))];
-    let reply = exchange(&endpoints, b"request", soon(5000), PACE, &judge);
+    let reply = at_once(exchange(
+        Blocking,
+        &endpoints,
+        b"request",
+        soon(5000),
+        PACE,
+        &judge,
+    ));
     assert!(matches!(reply, Err(TransportError::AllFailed(_))));
 }
 
