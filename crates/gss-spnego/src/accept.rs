@@ -3,11 +3,13 @@
 use gss_core::error::Error as GssError;
 use gss_core::framing;
 use gss_core::host::Host;
-use gss_core::mechanism::{Failure, Handshake, SecurityContext, Step};
+use gss_core::mechanism::{Failure, HalfOpen, Handshake, SecurityContext, Step};
 use gss_core::oid::Oid;
 use wire::der::Extensions;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Local, PeerMisbehaved};
+use crate::half_open::{self, Inner, Saved, Saves, Waits};
 use crate::list::{MechList, no_mech_token, protects, read_resp, resp};
 use crate::messages::{
     HINT_NAME, MechType, MechTypeList, NegHints, NegState, NegTokenInit2, NegTokenResp,
@@ -150,7 +152,7 @@ impl Handshake for Acceptor {
 }
 
 /// The initiator's list is awaited, and no further hint is given.
-struct ExpectInit(Acceptor);
+pub(crate) struct ExpectInit(pub(crate) Acceptor);
 
 impl Handshake for ExpectInit {
     /// What is not in SPNEGO's frame gets no answer.
@@ -159,6 +161,20 @@ impl Handshake for ExpectInit {
         let init = Init::read(inner).map_err(Failure::from);
         init.and_then(|init| self.0.accept(&init, host))
             .map_err(reject)
+    }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        Some(self)
+    }
+}
+
+impl HalfOpen for ExpectInit {
+    fn mechanism(&self) -> Oid {
+        Oid::SPNEGO
+    }
+
+    fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {
+        Ok(half_open::write_hinted())
     }
 }
 
@@ -196,11 +212,11 @@ fn reject(failure: Failure) -> Failure {
 }
 
 /// The mechanism is chosen.
-struct Exchange {
-    list: MechList,
-    oid: Oid,
+pub(crate) struct Exchange {
+    pub(crate) list: MechList,
+    pub(crate) oid: Oid,
     /// Whether MICs must be exchanged if the mechanism can.
-    required: bool,
+    pub(crate) required: bool,
 }
 
 impl Exchange {
@@ -281,6 +297,16 @@ impl Exchange {
         })
     }
 
+    const fn saved<'a>(&'a self, waits: Waits, inner: Inner<'a>) -> Saved<'a> {
+        Saved {
+            waits,
+            list: &self.list,
+            oid: self.oid,
+            required: self.required,
+            inner,
+        }
+    }
+
     /// An answer of the initiator's.
     fn read<'t>(&self, token: &'t [u8]) -> Result<NegTokenResp<'t>, Error> {
         let resp = read_resp(token)?;
@@ -316,9 +342,9 @@ fn done(
 }
 
 /// The chosen mechanism waits for a token.
-struct ExpectMechToken {
-    exchange: Exchange,
-    next: Box<dyn Handshake>,
+pub(crate) struct ExpectMechToken {
+    pub(crate) exchange: Exchange,
+    pub(crate) next: Box<dyn Handshake>,
 }
 
 impl ExpectMechToken {
@@ -334,12 +360,23 @@ impl Handshake for ExpectMechToken {
     fn step(self: Box<Self>, token: &[u8], host: &Host<'_>) -> Result<Step, Failure> {
         self.go_on(token, host).map_err(reject)
     }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        half_open::offer(self)
+    }
+}
+
+impl Saves for ExpectMechToken {
+    fn saves(&self) -> Option<Saved<'_>> {
+        let inner = Inner::waiting(&*self.next)?;
+        Some(self.exchange.saved(Waits::ForMechToken, inner))
+    }
 }
 
 /// Our MIC is sent and the initiator's must come.
-struct ExpectMic {
-    exchange: Exchange,
-    context: Box<dyn SecurityContext>,
+pub(crate) struct ExpectMic {
+    pub(crate) exchange: Exchange,
+    pub(crate) context: Box<dyn SecurityContext>,
 }
 
 impl ExpectMic {
@@ -362,4 +399,17 @@ impl Handshake for ExpectMic {
     fn step(self: Box<Self>, token: &[u8], _: &Host<'_>) -> Result<Step, Failure> {
         self.finish(token).map_err(reject)
     }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        half_open::offer(self)
+    }
 }
+
+impl Saves for ExpectMic {
+    fn saves(&self) -> Option<Saved<'_>> {
+        let inner = Inner::established(&*self.context)?;
+        Some(self.exchange.saved(Waits::ForMic, inner))
+    }
+}
+
+half_open::offered_by!(ExpectMechToken, ExpectMic);

@@ -4,6 +4,7 @@ use gss_core::error::{Error as GssError, Major};
 use gss_core::framing::FrameError;
 use gss_core::mechanism::Failure;
 use wire::der::DerError;
+use wire::fields::FieldError;
 
 /// Why a negotiation failed, sorted by whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum Error {
     /// None of the initiator's mechanisms is one of the acceptor's (RFC 4178 §3.2).
     #[error("the peer offers none of our mechanisms")]
     NoCommonMechanism,
-    /// This side's own list is not one.
+    /// This side's own fault.
     #[error(transparent)]
     Local(#[from] Local),
 }
@@ -39,6 +40,12 @@ pub enum Malformed {
     /// Neither of the choices of a NegotiationToken.
     #[error("a negotiation token of neither kind")]
     Kind,
+    /// A saved state is not a table of fields.
+    #[error("the saved negotiation is malformed")]
+    State(#[from] FieldError),
+    /// A field of a saved state holds no value of its kind, or of the other side.
+    #[error("field {0} of the saved negotiation holds no value that this side goes on with")]
+    StateValue(u8),
 }
 
 /// What a peer may not send at this point.
@@ -92,16 +99,19 @@ pub enum PeerMisbehaved {
     ExpectsMore,
 }
 
-/// A list of mechanisms that cannot be offered (RFC 4178 §3.1).
+/// What cannot be done here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Local {
-    /// Nothing to negotiate.
+    /// Nothing to negotiate (RFC 4178 §3.1).
     #[error("there is no mechanism to negotiate")]
     NoMechanism,
     /// SPNEGO does not negotiate itself.
     #[error("the list of mechanisms has SPNEGO itself")]
     Spnego,
+    /// The mechanism cannot be finished by another process, or mechanisms were offered that have not begun.
+    #[error("what was negotiated so far cannot be finished by another process")]
+    NotTransferable,
 }
 
 macro_rules! through {
@@ -126,8 +136,13 @@ impl Error {
             | Self::PeerRefused
             | Self::NoCommonMechanism
             | Self::Local(Local::NoMechanism | Local::Spnego) => Major::BadMech,
+            Self::Local(Local::NotTransferable) => Major::Unavailable,
             Self::Malformed(
-                Malformed::Frame(FrameError::Malformed) | Malformed::Der(_) | Malformed::Kind,
+                Malformed::Frame(FrameError::Malformed)
+                | Malformed::Der(_)
+                | Malformed::Kind
+                | Malformed::State(_)
+                | Malformed::StateValue(_),
             )
             | Self::PeerMisbehaved(
                 PeerMisbehaved::InitNotExpected

@@ -2,11 +2,12 @@
 
 use gss_core::framing;
 use gss_core::host::Host;
-use gss_core::mechanism::{Failure, Handshake, SecurityContext, Step};
+use gss_core::mechanism::{Failure, HalfOpen, Handshake, SecurityContext, Step};
 use gss_core::oid::Oid;
 use wire::der::Extensions;
 
 use crate::error::{Error, Local, PeerMisbehaved};
+use crate::half_open::{self, Saved, Saves, Waits};
 use crate::list::{MechList, no_mech_token, protects, read_resp, resp};
 use crate::messages::{MechType, NegState, NegTokenInit, NegTokenResp, NegotiationToken};
 
@@ -116,7 +117,7 @@ impl First {
 }
 
 /// Where the chosen mechanism stands.
-enum Inner {
+pub(crate) enum Inner {
     Waits(Box<dyn Handshake>),
     Established(Box<dyn SecurityContext>),
 }
@@ -126,6 +127,29 @@ struct ExpectFirstResp {
     list: MechList,
     first: First,
     others: Vec<Box<dyn Offer>>,
+}
+
+/// An offer that has not begun needs its holder's credentials, and does not travel.
+impl Saves for ExpectFirstResp {
+    fn saves(&self) -> Option<Saved<'_>> {
+        let First::Begun { oid, inner } = &self.first else {
+            return None;
+        };
+        let (waits, inner) = match inner {
+            Inner::Waits(next) => (Waits::ForChoice, half_open::Inner::waiting(&**next)?),
+            Inner::Established(context) => {
+                let inner = half_open::Inner::established(&**context)?;
+                (Waits::ForChoiceAlone, inner)
+            }
+        };
+        self.others.is_empty().then_some(Saved {
+            waits,
+            list: &self.list,
+            oid: *oid,
+            required: false,
+            inner,
+        })
+    }
 }
 
 impl Handshake for ExpectFirstResp {
@@ -160,6 +184,10 @@ impl Handshake for ExpectFirstResp {
             }
         }
     }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        half_open::offer(self)
+    }
 }
 
 /// What a `reject` means: the mechanism knows best, if there is a token for it.
@@ -192,7 +220,7 @@ fn tell(failure: Failure) -> Failure {
 }
 
 /// The mechanism is chosen.
-struct Exchange {
+pub(crate) struct Exchange {
     list: MechList,
     oid: Oid,
     /// Whether MICs must be exchanged if the mechanism can.
@@ -200,7 +228,27 @@ struct Exchange {
 }
 
 impl Exchange {
-    const fn new(list: MechList, oid: Oid, required: bool) -> Self {
+    /// Back to the list that was sent, with what was begun.
+    pub(crate) fn offered(self, inner: Inner) -> Box<dyn Handshake> {
+        let Self { list, oid, .. } = self;
+        Box::new(ExpectFirstResp {
+            list,
+            first: First::Begun { oid, inner },
+            others: Vec::new(),
+        })
+    }
+
+    const fn saved<'a>(&'a self, waits: Waits, inner: half_open::Inner<'a>) -> Saved<'a> {
+        Saved {
+            waits,
+            list: &self.list,
+            oid: self.oid,
+            required: self.required,
+            inner,
+        }
+    }
+
+    pub(crate) const fn new(list: MechList, oid: Oid, required: bool) -> Self {
         Self {
             list,
             oid,
@@ -373,9 +421,16 @@ fn completed(said: &NegTokenResp<'_>) -> Result<(), PeerMisbehaved> {
 }
 
 /// The chosen mechanism waits for its next token.
-struct ExpectMechToken {
-    exchange: Exchange,
-    next: Box<dyn Handshake>,
+pub(crate) struct ExpectMechToken {
+    pub(crate) exchange: Exchange,
+    pub(crate) next: Box<dyn Handshake>,
+}
+
+impl Saves for ExpectMechToken {
+    fn saves(&self) -> Option<Saved<'_>> {
+        let inner = half_open::Inner::waiting(&*self.next)?;
+        Some(self.exchange.saved(Waits::ForReply, inner))
+    }
 }
 
 impl Handshake for ExpectMechToken {
@@ -386,12 +441,23 @@ impl Handshake for ExpectMechToken {
         }
         self.exchange.go_on(Inner::Waits(self.next), &resp, host)
     }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        half_open::offer(self)
+    }
 }
 
 /// The mechanism's last token is sent without a MIC; the acceptor may still begin an exchange of them.
-struct ExpectCompleted {
-    exchange: Exchange,
-    context: Box<dyn SecurityContext>,
+pub(crate) struct ExpectCompleted {
+    pub(crate) exchange: Exchange,
+    pub(crate) context: Box<dyn SecurityContext>,
+}
+
+impl Saves for ExpectCompleted {
+    fn saves(&self) -> Option<Saved<'_>> {
+        let inner = half_open::Inner::established(&*self.context)?;
+        Some(self.exchange.saved(Waits::ForCompleted, inner))
+    }
 }
 
 impl Handshake for ExpectCompleted {
@@ -404,13 +470,26 @@ impl Handshake for ExpectCompleted {
         }
         .finish(self.context, &resp)
     }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        half_open::offer(self)
+    }
 }
 
 /// The mechanism's last token and our MIC are sent; the acceptor's MIC must come.
-struct ExpectMic {
-    exchange: Exchange,
-    context: Box<dyn SecurityContext>,
+pub(crate) struct ExpectMic {
+    pub(crate) exchange: Exchange,
+    pub(crate) context: Box<dyn SecurityContext>,
 }
+
+impl Saves for ExpectMic {
+    fn saves(&self) -> Option<Saved<'_>> {
+        let inner = half_open::Inner::established(&*self.context)?;
+        Some(self.exchange.saved(Waits::ForReplyMic, inner))
+    }
+}
+
+half_open::offered_by!(ExpectFirstResp, ExpectMechToken, ExpectCompleted, ExpectMic);
 
 impl Handshake for ExpectMic {
     fn step(self: Box<Self>, token: &[u8], _: &Host<'_>) -> Result<Step, Failure> {
@@ -423,6 +502,10 @@ impl Handshake for ExpectMic {
             token: None,
             context: self.context,
         })
+    }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        half_open::offer(self)
     }
 }
 

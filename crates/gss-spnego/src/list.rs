@@ -26,6 +26,10 @@ impl MechList {
         Self(list.content().to_vec())
     }
 
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn as_types(&self) -> MechTypeList<'_> {
         MechTypeList::of(&self.0)
     }

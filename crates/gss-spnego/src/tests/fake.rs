@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gss_core::error::{Error as GssError, Major};
 use gss_core::flags::Flags;
 use gss_core::host::Host;
-use gss_core::mechanism::{Facts, Failure, Handshake, SecurityContext, Step, Unwrapped};
+use gss_core::mechanism::{
+    Dormant, DormantHandshake, Facts, Failure, HalfOpen, Handshake, Redeemed, Restore, Resume,
+    SecurityContext, Step, Unwrapped,
+};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_core::sequence::{Order, SequenceWindow};
@@ -83,18 +86,22 @@ impl Fake {
     }
 
     pub(super) fn context(self, initiates: bool) -> Box<dyn SecurityContext> {
-        Box::new(FakeContext {
+        Box::new(self.context_at(initiates, 0, SequenceWindow::new(0, true, true)))
+    }
+
+    fn context_at(self, initiates: bool, sent: u64, window: SequenceWindow) -> FakeContext {
+        FakeContext {
             facts: Facts {
                 mechanism: self.oid,
                 initiator: Name::krb5_principal("initiator"),
                 acceptor: Name::krb5_principal("acceptor"),
-                flags: Flags::INTEG.when(self.integrity),
+                flags: Flags::INTEG.when(self.integrity) | Flags::TRANS,
                 locally_initiated: initiates,
                 expires: Timestamp::MAX,
             },
-            sent: AtomicU64::new(0),
-            window: Mutex::new(SequenceWindow::new(0, true, true)),
-        })
+            sent: AtomicU64::new(sent),
+            window: Mutex::new(window),
+        }
     }
 }
 
@@ -177,6 +184,89 @@ impl Handshake for Expect {
         }
         Ok(self.fake.say(self.number + 1, self.initiates))
     }
+
+    fn half_open(&self) -> Option<&dyn HalfOpen> {
+        Some(self)
+    }
+}
+
+impl HalfOpen for Expect {
+    fn mechanism(&self) -> Oid {
+        self.fake.oid
+    }
+
+    fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {
+        let Fake {
+            legs, integrity, ..
+        } = self.fake;
+        let (integrity, initiates) = (u8::from(integrity), u8::from(self.initiates));
+        let state = vec![legs as u8, self.number as u8, integrity, initiates];
+        Ok(state.into())
+    }
+}
+
+/// Reads what the fake mechanism of this OID saved.
+pub(super) struct FakeReader(pub(super) Oid);
+
+impl Resume for FakeReader {
+    fn oid(&self) -> Oid {
+        self.0
+    }
+
+    fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, GssError> {
+        let &[legs, number, integrity, initiates] = state else {
+            return Err(GssError::new(Major::DefectiveToken, BadToken(state.into())));
+        };
+        Ok(Box::new(Expect {
+            fake: Fake {
+                oid: self.0,
+                legs: legs.into(),
+                integrity: integrity == 1,
+            },
+            number: number.into(),
+            initiates: initiates == 1,
+        }))
+    }
+}
+
+impl DormantHandshake for Expect {
+    fn wake(self: Box<Self>, _: Redeemed) -> Box<dyn Handshake> {
+        self
+    }
+}
+
+impl Restore for FakeReader {
+    fn oid(&self) -> Oid {
+        self.0
+    }
+
+    fn restore(&self, state: &[u8]) -> Result<Box<dyn Dormant>, GssError> {
+        let bad = || GssError::new(Major::DefectiveToken, BadToken(state.into()));
+        let (flags, numbers) = state.split_first_chunk::<2>().ok_or_else(bad)?;
+        let mut numbers = numbers
+            .chunks_exact(8)
+            .map(|number| u64::from_be_bytes(number.try_into().unwrap()));
+        let mut number = || numbers.next().ok_or_else(bad);
+        let (sent, window) = (number()?, [number()?, number()?, number()?]);
+        let [integrity, initiates] = flags.map(|flag| flag == 1);
+        let fake = Fake {
+            oid: self.0,
+            legs: 0,
+            integrity,
+        };
+        let window = SequenceWindow::restore(window, true, true);
+        Ok(Box::new(fake.context_at(initiates, sent, window)))
+    }
+}
+
+impl Dormant for FakeContext {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn wake(self: Box<Self>, _: Redeemed) -> Box<dyn SecurityContext> {
+        self
+    }
 }
 
 struct FakeContext {
@@ -243,7 +333,13 @@ impl SecurityContext for FakeContext {
     }
 
     fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {
-        Err(GssError::new(Major::Unavailable, NotMic))
+        let integrity = self.facts.flags.contains(Flags::INTEG);
+        let mut state = vec![u8::from(integrity), u8::from(self.facts.locally_initiated)];
+        state.extend(self.sent.load(Ordering::Relaxed).to_be_bytes());
+        for number in self.window.lock().unwrap().save() {
+            state.extend(number.to_be_bytes());
+        }
+        Ok(state.into())
     }
 }
 
@@ -341,7 +437,17 @@ impl Side {
 pub(super) fn run(
     initiator: Initiator,
     acceptor: crate::Acceptor,
+    tamper: impl FnMut(usize, Vec<u8>) -> Vec<u8>,
+) -> Outcome {
+    run_moving(initiator, acceptor, tamper, |_, next| next)
+}
+
+/// The same; `travel` has each state that waits, with its side's number, before its turn.
+pub(super) fn run_moving(
+    initiator: Initiator,
+    acceptor: crate::Acceptor,
     mut tamper: impl FnMut(usize, Vec<u8>) -> Vec<u8>,
+    mut travel: impl FnMut(usize, Box<dyn Handshake>) -> Box<dyn Handshake>,
 ) -> Outcome {
     let (token, next) = going(initiator.start(&HOST));
     let mut sides = [Side::waiting(Box::new(acceptor)), Side::waiting(next)];
@@ -349,7 +455,9 @@ pub(super) fn run(
     while let Some(message) = token {
         let turn = messages.len();
         let message = tamper(turn, message);
-        token = sides[turn % 2].turn(&message);
+        let side = &mut sides[turn % 2];
+        side.next = side.next.take().map(|next| travel(turn, next));
+        token = side.turn(&message);
         messages.push(message);
     }
     let [acceptor, initiator] = sides;
