@@ -22,9 +22,10 @@ use wire::random::Random;
 use wire::time::Timestamp;
 
 use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT, NO_BINDINGS};
-use crate::context::{Context, Established, display};
+use crate::context::{Established, display};
+use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Local, Malformed, PeerMisbehaved};
-use crate::frame::HandshakeToken;
+use crate::frame::{HandshakeToken, Style};
 use crate::initiate::first_number;
 use crate::keys::Keys;
 
@@ -71,20 +72,25 @@ impl Acceptor {
         Self { cred, options }
     }
 
-    fn accept(&self, request: &ApReq<'_>, host: &Host<'_>) -> Result<Accepted, Refused> {
+    /// Where the context takes the confounders of its messages from.
+    pub(crate) fn random(&self) -> Arc<dyn Random> {
+        Arc::clone(&self.options.random)
+    }
+
+    fn accept(&self, request: &ApReq<'_>, style: Style, host: &Host<'_>) -> Result<Step, Refused> {
         let cred = &self.cred;
         let waits = request.ap_options.contains(ap_options::MUTUAL_REQUIRED);
         let opened = ap::open(request, &cred.keytab, &cred.acceptable); // authentic
         let opened = opened.map_err(|error| Refused::new(error, waits))?;
         let waits = waits || asks_for_mutual(&opened);
-        let accepted = self.establish(opened, host);
+        let accepted = self.establish(opened, style, host);
         accepted.map_err(|error| Refused::new(error, waits))
     }
 
-    fn establish(&self, opened: Opened, host: &Host<'_>) -> Result<Accepted, Error> {
+    fn establish(&self, opened: Opened, style: Style, host: &Host<'_>) -> Result<Step, Error> {
         let options = &self.options;
         let checked = opened.check(&options.policy, host.now())?; // RFC 4120 §3.2.3
-        let bound = bind(checked, options.bindings.as_ref())?; // RFC 4121 §4.1.1
+        let bound = bind(checked, style, options.bindings.as_ref())?; // RFC 4121 §4.1.1
         let seen = bound.claim(host)?; // nowhere before
         Ok(bound.establish(seen, options, host.random)) // the first effect a peer can see
     }
@@ -113,7 +119,8 @@ impl Acceptor {
             e_text: None,
             e_data: None,
         };
-        HandshakeToken::KrbError(&error.encode()).to_token()
+        // DCE style's errors are framed too, as MIT's and Heimdal's are.
+        HandshakeToken::KrbError(&error.encode()).to_token(Style::Framed)
     }
 }
 
@@ -128,7 +135,8 @@ impl Handshake for Acceptor {
     /// A peer that waits for an answer gets a KRB-ERROR where there is no context: one that asked for mutual authentication, and
     /// one whose request cannot be read. What is not in this mechanism's frame gets none.
     fn step(self: Box<Self>, token: &[u8], host: &Host<'_>) -> Result<Step, Failure> {
-        let request = match read(token) {
+        let style = Style::of(token);
+        let request = match read(style, token) {
             Ok(request) => request,
             Err(error) => {
                 let framed = !matches!(error, Error::Malformed(Malformed::Frame(_)));
@@ -137,11 +145,8 @@ impl Handshake for Acceptor {
                 return Err(Failure { error, token });
             }
         };
-        match self.accept(&request, host) {
-            Ok(accepted) => Ok(Step::Done {
-                token: accepted.reply,
-                context: Box::new(accepted.context),
-            }),
+        match self.accept(&request, style, host) {
+            Ok(step) => Ok(step),
             Err(Refused { error, waits }) => {
                 let token = waits.then(|| self.refusal(&error, Some(&request), host.now()));
                 let error = error.into();
@@ -172,18 +177,18 @@ impl Refused {
 fn asks_for_mutual(opened: &Opened) -> bool {
     match opened.cksum() {
         Some((GSS_CHECKSUM, checksum)) => GssChecksum::parse(checksum)
-            .is_ok_and(|checksum| checksum.flags.contains(Flags::MUTUAL)),
+            .is_ok_and(|checksum| implied(checksum.flags).contains(Flags::MUTUAL)),
         _ => false,
     }
 }
 
-struct Accepted {
-    reply: Option<Vec<u8>>,
-    context: Context,
+/// DCE style is mutual.
+pub(crate) fn implied(flags: Flags) -> Flags {
+    flags | Flags::MUTUAL.when(flags.contains(Flags::DCE_STYLE))
 }
 
-fn read(token: &[u8]) -> Result<ApReq<'_>, Error> {
-    match HandshakeToken::parse(token)? {
+fn read(style: Style, token: &[u8]) -> Result<ApReq<'_>, Error> {
+    match HandshakeToken::parse(style, token)? {
         HandshakeToken::ApReq(message) => Ok(ap::read(message)?),
         HandshakeToken::ApRep(_) | HandshakeToken::KrbError(_) => Err(ApError::MessageType.into()),
     }
@@ -196,20 +201,24 @@ struct Bound {
 }
 
 /// The checks of RFC 4121 §4.1.1.
-fn bind(checked: Checked, bindings: Option<&ChannelBindings>) -> Result<Bound, Error> {
+fn bind(
+    checked: Checked,
+    style: Style,
+    bindings: Option<&ChannelBindings>,
+) -> Result<Bound, Error> {
     let request = checked.request();
     let flags = match &request.cksum {
         // Handcrafted SMB clients send none; Windows takes it, with no flags.
         None => Flags::NONE,
         Some((GSS_CHECKSUM, checksum)) => {
             let checksum = GssChecksum::parse(checksum)?;
-            if checksum.dce_style {
-                return Err(PeerMisbehaved::DceStyle.into());
-            }
-            checksum.flags | Flags::CHANNEL_BOUND.when(matches(&checksum, bindings)?)
+            implied(checksum.flags) | Flags::CHANNEL_BOUND.when(matches(&checksum, bindings)?)
         }
         Some((cksumtype, checksum)) => plain_checksum(request, *cksumtype, checksum)?,
     };
+    if flags.contains(Flags::DCE_STYLE) != (style == Style::Bare) {
+        return Err(PeerMisbehaved::DceStyle.into());
+    }
     let bound = flags.contains(Flags::CHANNEL_BOUND);
     if bindings.is_some() && !bound && insists_on_bindings(request)? {
         return Err(PeerMisbehaved::BindingsMissing.into());
@@ -292,8 +301,8 @@ impl Bound {
         Ok(Seen::Once(claimed.map_err(Local::Replay)?))
     }
 
-    /// The context, and the AP-REP if the peer asked for one.
-    fn establish(self, seen: Seen, options: &AcceptOptions, random: &dyn Random) -> Accepted {
+    /// The context, and the AP-REP if the peer asked for one. In DCE style the context waits for the peer's answer to that.
+    fn establish(self, seen: Seen, options: &AcceptOptions, random: &dyn Random) -> Step {
         // The evidence is spent here: no context without it.
         let (Seen::Once(Claimed { .. }) | Seen::Unasked) = seen;
         let anonymous = self.checked.request().flags & ticket_flags::ANONYMOUS != 0;
@@ -301,10 +310,15 @@ impl Bound {
         let answer = flags
             .contains(Flags::MUTUAL)
             .then(|| Answer::new(&self.checked, random));
-        let request = self.checked.into_request();
+        let mut request = self.checked.into_request();
+        let session_key = Arc::new(request.session_key);
+        let initiators = match request.subkey.take() {
+            Some(subkey) => Arc::new(subkey),
+            None => Arc::clone(&session_key),
+        };
         let initiators_number = request.seq_number.unwrap_or(0);
         let (reply, acceptor_subkey, next) = match answer {
-            Some(answer) => (Some(answer.token), Some(answer.subkey), answer.seq_number),
+            Some(answer) => (Some(answer.reply), Some(answer.subkey), answer.seq_number),
             // Both directions start at the authenticator's number.
             None => (None, None, initiators_number),
         };
@@ -318,7 +332,7 @@ impl Bound {
                 expires: request.endtime + options.policy.clock_skew,
             },
             keys: Keys {
-                initiators: request.subkey.unwrap_or(request.session_key),
+                initiators,
                 acceptor_subkey,
             },
             next: u64::from(next),
@@ -329,16 +343,27 @@ impl Bound {
             ),
             authorization_data: request.authorization_data,
         };
-        Accepted {
-            reply,
-            context: established.open(Arc::clone(&options.random)),
+        let random = Arc::clone(&options.random);
+        match reply {
+            Some(reply) if flags.contains(Flags::DCE_STYLE) => Step::Continue {
+                token: HandshakeToken::ApRep(&reply).to_token(Style::Bare),
+                next: Box::new(ExpectThirdLeg {
+                    established,
+                    session_key,
+                    random,
+                }),
+            },
+            reply => Step::Done {
+                token: reply.map(|reply| HandshakeToken::ApRep(&reply).to_token(Style::Framed)),
+                context: Box::new(established.open(random)),
+            },
         }
     }
 }
 
 /// What the acceptor proves itself with.
 struct Answer {
-    token: Vec<u8>,
+    reply: Vec<u8>,
     subkey: Key,
     seq_number: u32,
 }
@@ -351,7 +376,7 @@ impl Answer {
         let seq_number = first_number(random);
         let reply = checked.reply(Some(&subkey), Some(seq_number), random);
         Self {
-            token: HandshakeToken::ApRep(&reply).to_token(),
+            reply,
             subkey,
             seq_number,
         }

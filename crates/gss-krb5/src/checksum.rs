@@ -25,12 +25,10 @@ const DEFINED: Flags = Flags::from_bits(
         | Flags::SEQUENCE.bits()
         | Flags::CONF.bits()
         | Flags::INTEG.bits()
+        | Flags::DCE_STYLE.bits()
         | Flags::IDENTIFY.bits()
         | Flags::EXTENDED_ERROR.bits(),
 );
-/// `GSS_C_DCE_STYLE`, one of the vendor flags that RFC 4121 §4.1.1.1 reserves.
-const DCE_STYLE: Flags = Flags::from_bits(0x1000);
-
 /// `Bnd`: MD5 over the fields, integers and lengths in 32 little-endian bits, or zeroes without bindings
 /// (RFC 4121 §4.1.1.2).
 pub(crate) type BindingsHash = [u8; HASH];
@@ -64,8 +62,6 @@ pub(crate) struct GssChecksum {
     pub(crate) bindings: BindingsHash,
     /// Those of the flags that are known here; unknown ones are ignored (RFC 4121 §4.1.1.1).
     pub(crate) flags: Flags,
-    /// The peer wants the third leg of DCE style.
-    pub(crate) dce_style: bool,
 }
 
 impl GssChecksum {
@@ -73,7 +69,6 @@ impl GssChecksum {
         Self {
             bindings,
             flags: flags & DEFINED,
-            dce_style: false,
         }
     }
 
@@ -101,7 +96,6 @@ impl GssChecksum {
         Ok(Self {
             bindings,
             flags: flags & DEFINED,
-            dce_style: flags.contains(DCE_STYLE),
         })
     }
 }
@@ -173,11 +167,10 @@ mod tests {
         let checksum = GssChecksum::new([7; 16], Flags::from_bits(u32::MAX));
         assert_eq!(
             checksum.flags.bits(),
-            0x603e,
+            0x703e,
             "only what RFC 4121 and Windows define is sent"
         );
         assert_eq!(GssChecksum::parse(&checksum.to_bytes()), Ok(checksum));
-        assert!(GssChecksum::parse(&whole(0x1000, &[])).unwrap().dce_style);
     }
 
     #[test]

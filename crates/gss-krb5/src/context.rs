@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gss_core::error::Error as GssError;
+use gss_core::flags::Flags;
 use gss_core::mechanism::{Facts, PrfKey, SecurityContext, Unwrapped};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
@@ -40,6 +41,17 @@ pub(crate) struct Established {
 }
 
 impl Established {
+    /// What travels of it.
+    pub(crate) fn state(&self) -> State<'_> {
+        State {
+            facts: &self.facts,
+            keys: &self.keys,
+            next: self.next,
+            window: &self.window,
+            authorization_data: &self.authorization_data,
+        }
+    }
+
     pub(crate) fn open(self, random: Arc<dyn Random>) -> Context {
         let us = if self.facts.locally_initiated {
             Role::Initiator
@@ -47,7 +59,8 @@ impl Established {
             Role::Acceptor
         };
         let keys = Arc::new(self.keys);
-        let (sender, receiver) = keys.split(us, self.next, self.window, random);
+        let (sender, mut receiver) = keys.split(us, self.next, self.window, random);
+        receiver.dce_style = self.facts.flags.contains(Flags::DCE_STYLE);
         Context {
             facts: self.facts,
             keys,

@@ -104,8 +104,8 @@ pub enum PeerMisbehaved {
     /// A checksum of another type than 0x8003 that is not one over empty data.
     #[error("the authenticator's checksum is wrong")]
     Checksum,
-    /// The peer wants DCE style, which has a third leg.
-    #[error("DCE style is not supported")]
+    /// The request is bare and does not ask for DCE style, or asks for it in a frame.
+    #[error("tokens without a frame go with DCE style, and with nothing else")]
     DceStyle,
 }
 

@@ -1,4 +1,5 @@
-//! Handshake tokens: the mechanism's frame, a token identifier and a Kerberos message (RFC 4121 §4.1).
+//! Handshake tokens: the mechanism's frame, a token identifier and a Kerberos message (RFC 4121 §4.1); in DCE style the message
+//! alone.
 
 use gss_core::framing;
 use gss_core::oid::Oid;
@@ -12,12 +13,50 @@ pub(crate) enum HandshakeToken<'a> {
     KrbError(&'a [u8]),
 }
 
+/// How a handshake's tokens travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// In the mechanism's frame, after an identifier.
+    Framed,
+    /// As bare messages: DCE style.
+    Bare,
+}
+
+impl Style {
+    /// The style of a first token: a bare one begins with the tag of an AP-REQ, a framed one with that of a frame.
+    pub(crate) fn of(request: &[u8]) -> Self {
+        match request.first() {
+            Some(&BARE_AP_REQ) => Self::Bare,
+            _ => Self::Framed,
+        }
+    }
+}
+
+/// The tags of bare messages (RFC 4120 §5.10).
+const BARE_AP_REQ: u8 = 0x6e;
+const BARE_AP_REP: u8 = 0x6f;
+const BARE_KRB_ERROR: u8 = 0x7e;
+
 const AP_REQ: [u8; 2] = [1, 0];
 const AP_REP: [u8; 2] = [2, 0];
 const KRB_ERROR: [u8; 2] = [3, 0];
 
 impl<'a> HandshakeToken<'a> {
-    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(style: Style, token: &'a [u8]) -> Result<Self, Malformed> {
+        match (style, token.first()) {
+            (Style::Bare, Some(&BARE_AP_REQ)) => Ok(Self::ApReq(token)),
+            (Style::Bare, Some(&BARE_AP_REP)) => Ok(Self::ApRep(token)),
+            (Style::Bare, Some(&BARE_KRB_ERROR)) => Ok(Self::KrbError(token)),
+            (Style::Bare, _) => match Self::framed(token)? {
+                // MIT's and Heimdal's acceptors frame their errors in this style too.
+                error @ Self::KrbError(_) => Ok(error),
+                Self::ApReq(_) | Self::ApRep(_) => Err(Malformed::TokenId),
+            },
+            (Style::Framed, _) => Self::framed(token),
+        }
+    }
+
+    fn framed(token: &'a [u8]) -> Result<Self, Malformed> {
         let inner = framing::unframe(Oid::KRB5, token)?;
         let (id, message) = inner.split_first_chunk().ok_or(Malformed::Short)?;
         match *id {
@@ -28,12 +67,15 @@ impl<'a> HandshakeToken<'a> {
         }
     }
 
-    pub(crate) fn to_token(&self) -> Vec<u8> {
+    pub(crate) fn to_token(&self, style: Style) -> Vec<u8> {
         let (id, message) = match self {
             Self::ApReq(message) => (AP_REQ, *message),
             Self::ApRep(message) => (AP_REP, *message),
             Self::KrbError(message) => (KRB_ERROR, *message),
         };
-        framing::frame(Oid::KRB5, &[&id, message].concat())
+        match style {
+            Style::Framed => framing::frame(Oid::KRB5, &[&id, message].concat()),
+            Style::Bare => message.to_vec(),
+        }
     }
 }

@@ -17,6 +17,7 @@ use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::accept::Acceptor;
+use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Malformed};
 use crate::initiate::{ExpectApRep, Pending};
 use crate::state;
@@ -27,6 +28,7 @@ const VERSION: u8 = 1;
 const WAITS_FOR: u8 = 1;
 const AP_REQ: u64 = 1;
 const AP_REP: u64 = 2;
+const THIRD_LEG: u64 = 3;
 
 const FLAGS: u8 = 2;
 const INITIATOR: u8 = 3;
@@ -38,6 +40,8 @@ const SEQ_NUMBER: u8 = 8;
 const SESSION_KEY: u8 = 9;
 const SESSION_ENCTYPE: u8 = 10;
 const CTIME: u8 = 11;
+/// The state of the context that is made and waits for the third leg of DCE style.
+const CONTEXT: u8 = 12;
 
 /// An acceptor that has no request yet, within a negotiation that chose this mechanism: all that it knows is the importer's own.
 impl HalfOpen for Acceptor {
@@ -59,16 +63,56 @@ impl Resume for Acceptor {
     }
 
     fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, GssError> {
-        waits_for_request(state).map_err(malformed)?;
-        Ok(Box::new(Dormant(self)))
+        let handshake = read_acceptor(state, self).map_err(malformed)?;
+        Ok(Box::new(Dormant(handshake)))
     }
 }
 
-fn waits_for_request(state: &[u8]) -> Result<(), Malformed> {
+fn read_acceptor(state: &[u8], own: Box<Acceptor>) -> Result<Box<dyn Handshake>, Malformed> {
     let mut fields = FieldReader::new(state, VERSION)?;
     match fields.number(WAITS_FOR)? {
-        AP_REQ => Ok(fields.finish()?),
+        AP_REQ => {
+            fields.finish()?;
+            Ok(own)
+        }
+        THIRD_LEG => {
+            let bytes = fields.bytes(SESSION_KEY)?;
+            let session_key = state::key(bytes, &mut fields, SESSION_ENCTYPE)?;
+            let established = state::read(fields.bytes(CONTEXT)?)?;
+            fields.finish()?;
+            if established.facts.locally_initiated || u32::try_from(established.next).is_err() {
+                return Err(Malformed::StateValue(CONTEXT));
+            }
+            Ok(Box::new(ExpectThirdLeg {
+                established,
+                session_key: Arc::new(session_key),
+                random: own.random(),
+            }))
+        }
         _ => Err(Malformed::StateValue(WAITS_FOR)),
+    }
+}
+
+impl HalfOpen for ExpectThirdLeg {
+    fn mechanism(&self) -> Oid {
+        Oid::KRB5
+    }
+
+    fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {
+        let context = state::write(&self.established.state());
+        let key = &self.session_key;
+        let capacity =
+            1 + usize::from(CONTEXT) * (1 + 4 + 8) + key.enctype().key_length() + context.len();
+        let mut out = Zeroizing::new(Vec::with_capacity(capacity));
+        let room = out.capacity();
+        FieldWriter::new(&mut out, VERSION)
+            .number(WAITS_FOR, THIRD_LEG)
+            // The state is sealed before it leaves.
+            .bytes(SESSION_KEY, key.expose())
+            .number(SESSION_ENCTYPE, enctype(key))
+            .bytes(CONTEXT, &context);
+        debug_assert_eq!(out.capacity(), room, "the state grew");
+        Ok(out)
     }
 }
 

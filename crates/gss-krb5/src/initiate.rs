@@ -9,7 +9,7 @@ use gss_core::host::Host;
 use gss_core::mechanism::{Facts, Failure, HalfOpen, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
-use krb5::exchange::ap::{ApError, Awaited, Request};
+use krb5::exchange::ap::{ApError, Awaited, Request, ThirdLeg};
 use krb5::formats::ccache::TimeOffset;
 use krb5::formats::settings::DEFAULT_ENCTYPES;
 use krb5::messages::{
@@ -22,11 +22,12 @@ use wire::random::{self, Random};
 use wire::shown::Shown;
 use wire::time::Timestamp;
 
+use crate::accept::implied;
 use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT};
 use crate::context::{Context, Established, display};
 use crate::ctime::AuthenticatorTimes;
 use crate::error::{Error, Local, Malformed};
-use crate::frame::HandshakeToken;
+use crate::frame::{HandshakeToken, Style};
 use crate::keys::Keys;
 
 /// A ticket for a service, with what its holder knows of it. Times are by the KDC's clock.
@@ -116,7 +117,7 @@ fn begin(
         seq_number,
         host.random,
     )?;
-    let token = HandshakeToken::ApReq(&request).to_token();
+    let token = HandshakeToken::ApReq(&request).to_token(style(flags));
     let pending = Pending {
         facts: Facts {
             mechanism: Oid::KRB5,
@@ -194,9 +195,20 @@ fn insist_on_bindings() -> Vec<u8> {
 
 /// What is granted of what is asked for, as MIT's library does it. `CHANNEL_BOUND` is the acceptor's to say.
 fn granted(asked: Flags) -> Flags {
-    let optional =
-        Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE | Flags::IDENTIFY | Flags::EXTENDED_ERROR;
-    asked & optional | Flags::CONF | Flags::INTEG | Flags::TRANS | Flags::PROT_READY
+    let optional = Flags::MUTUAL
+        | Flags::REPLAY
+        | Flags::SEQUENCE
+        | Flags::DCE_STYLE
+        | Flags::IDENTIFY
+        | Flags::EXTENDED_ERROR;
+    implied(asked & optional) | Flags::CONF | Flags::INTEG | Flags::TRANS | Flags::PROT_READY
+}
+
+fn style(flags: Flags) -> Style {
+    match flags.contains(Flags::DCE_STYLE) {
+        true => Style::Bare,
+        false => Style::Framed,
+    }
 }
 
 /// Where sequence numbers start. Peers that read them as signed are spared the upper bits (RFC 4120 §5.5.1).
@@ -229,7 +241,7 @@ impl Pending {
             ),
             facts: self.facts,
             keys: Keys {
-                initiators: self.subkey,
+                initiators: Arc::new(self.subkey),
                 acceptor_subkey,
             },
             next: u64::from(self.seq_number),
@@ -246,12 +258,8 @@ pub(crate) struct ExpectApRep {
 }
 
 impl Handshake for ExpectApRep {
-    fn step(self: Box<Self>, token: &[u8], _: &Host<'_>) -> Result<Step, Failure> {
-        let context = self.finish(token).map_err(GssError::from)?;
-        Ok(Step::Done {
-            token: None,
-            context: Box::new(context),
-        })
+    fn step(self: Box<Self>, token: &[u8], host: &Host<'_>) -> Result<Step, Failure> {
+        Ok(self.finish(token, host).map_err(GssError::from)?)
     }
 
     fn half_open(&self) -> Option<&dyn HalfOpen> {
@@ -260,15 +268,29 @@ impl Handshake for ExpectApRep {
 }
 
 impl ExpectApRep {
-    fn finish(self, token: &[u8]) -> Result<Context, Error> {
-        let reply = match HandshakeToken::parse(token)? {
+    fn finish(self, token: &[u8], host: &Host<'_>) -> Result<Step, Error> {
+        let style = style(self.pending.facts.flags);
+        let reply = match HandshakeToken::parse(style, token)? {
             HandshakeToken::ApRep(reply) => self.awaited.verify(reply)?,
             HandshakeToken::KrbError(error) => return Err(refused(error)),
             HandshakeToken::ApReq(_) => return Err(Malformed::TokenId.into()),
         };
-        Ok(self
-            .pending
-            .with(reply.subkey, reply.seq_number.unwrap_or(0)))
+        if style == Style::Bare && reply.subkey.is_none() {
+            // Acceptors of DCE style assert one. What has none is an initiator's own third leg.
+            return Err(ApError::ReplyMismatch.into());
+        }
+        let seq_number = reply.seq_number.unwrap_or(0);
+        let token = (style == Style::Bare).then(|| {
+            let session_key = &self.awaited.session_key;
+            let third = ThirdLeg {
+                session_key,
+                seq_number,
+            };
+            let third = third.encode(host.now(), host.random);
+            HandshakeToken::ApRep(&third).to_token(Style::Bare)
+        });
+        let context = Box::new(self.pending.with(reply.subkey, seq_number));
+        Ok(Step::Done { token, context })
     }
 }
 

@@ -45,7 +45,7 @@ impl Role {
 /// The protocol keys of an established context.
 pub(crate) struct Keys {
     /// The initiator's subkey or, where it sent none, the ticket's session key.
-    pub(crate) initiators: Key,
+    pub(crate) initiators: Arc<Key>,
     /// The subkey that the acceptor asserted, if it did.
     pub(crate) acceptor_subkey: Option<Key>,
 }
@@ -78,6 +78,7 @@ impl Keys {
             acceptor_subkey: asserted.map(|whose| toward(whose, them)),
             peer: them,
             window,
+            dce_style: false,
         };
         (sender, receiver)
     }

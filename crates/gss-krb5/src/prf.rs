@@ -61,7 +61,7 @@ mod tests {
                 (
                     PrfKey::Partial,
                     Keys {
-                        initiators,
+                        initiators: initiators.into(),
                         acceptor_subkey,
                     },
                 )
@@ -70,7 +70,7 @@ mod tests {
                 (
                     PrfKey::Full,
                     Keys {
-                        initiators,
+                        initiators: initiators.into(),
                         acceptor_subkey,
                     },
                 )
@@ -85,7 +85,7 @@ mod tests {
     fn without_an_acceptors_subkey_both_are_one() {
         let enctype = Enctype::from_number(18).unwrap();
         let keys = Keys {
-            initiators: Key::new(enctype, &[7; 32]).unwrap(),
+            initiators: Key::new(enctype, &[7; 32]).unwrap().into(),
             acceptor_subkey: None,
         };
         let of = |which| keys.pseudo_random(which, b"input", 100);

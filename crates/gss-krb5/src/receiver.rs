@@ -14,6 +14,8 @@ pub(crate) struct Receiver {
     pub(crate) acceptor_subkey: Option<Direction>,
     pub(crate) peer: Role,
     pub(crate) window: SequenceWindow,
+    /// In DCE style Windows, and after it Heimdal, rotate sealed tokens by EC + RRC, and say RRC.
+    pub(crate) dce_style: bool,
 }
 
 impl Receiver {
@@ -22,7 +24,7 @@ impl Receiver {
         let (header, body) = WrapHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
         let start = out.len();
-        put_unrotated(body, header.rrc, out);
+        put_unrotated(body, self.rotation(header), out);
         let opened = if header.flags.is_sealed() {
             open(direction, header, &mut out[start..])
         } else {
@@ -40,6 +42,14 @@ impl Receiver {
             order: self.window.note(header.seq),
             confidential: header.flags.is_sealed(),
         })
+    }
+
+    fn rotation(&self, header: WrapHeader) -> usize {
+        let extra = match self.dce_style && header.flags.is_sealed() {
+            true => header.ec,
+            false => 0,
+        };
+        usize::from(header.rrc) + usize::from(extra)
     }
 
     /// Verifies a MIC token for `message`.
@@ -67,8 +77,8 @@ impl Receiver {
 }
 
 /// Appends `body` rotated back to the left (RFC 4121 §4.2.5). RRC may be any number: Windows sends 28 whatever the length.
-fn put_unrotated(body: &[u8], rrc: u16, out: &mut Vec<u8>) {
-    let (moved, rest) = body.split_at(usize::from(rrc).checked_rem(body.len()).unwrap_or(0));
+fn put_unrotated(body: &[u8], rotation: usize, out: &mut Vec<u8>) {
+    let (moved, rest) = body.split_at(rotation.checked_rem(body.len()).unwrap_or(0));
     out.reserve(body.len());
     out.extend_from_slice(rest);
     out.extend_from_slice(moved);

@@ -90,7 +90,7 @@ fn capacity(state: &State<'_>) -> usize {
         + state.authorization_data.len()
 }
 
-fn read(state: &[u8]) -> Result<Established, Malformed> {
+pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
     let mut fields = FieldReader::new(state, VERSION)?;
     let flags = Flags::from_bits(narrow(&mut fields, FLAGS)?);
     let locally_initiated = match fields.number(LOCALLY_INITIATED)? {
@@ -107,11 +107,11 @@ fn read(state: &[u8]) -> Result<Established, Malformed> {
         expires: Timestamp::from_micros(fields.number(EXPIRES)?.cast_signed()),
     };
     let keys = Keys {
-        initiators: key(
+        initiators: Arc::new(key(
             fields.bytes(INITIATORS_KEY)?,
             &mut fields,
             INITIATORS_ENCTYPE,
-        )?,
+        )?),
         acceptor_subkey: (fields.optional(ACCEPTOR_SUBKEY)?)
             .map(|bytes| key(bytes, &mut fields, ACCEPTOR_ENCTYPE))
             .transpose()?,

@@ -35,18 +35,22 @@ impl Crafter {
 
     /// The same, where both sides' numbers start at `first`.
     fn initiator_from(&self, first: u64) -> Context {
+        self.initiator_with(first, Flags::NONE)
+    }
+
+    fn initiator_with(&self, first: u64, flags: Flags) -> Context {
         let facts = Facts {
             mechanism: Oid::KRB5,
             initiator: Name::krb5_principal("alice@EXAMPLE.COM"),
             acceptor: Name::krb5_principal("host/www.example.com@EXAMPLE.COM"),
-            flags: Flags::NONE,
+            flags,
             locally_initiated: true,
             expires: Timestamp::MAX,
         };
         Established {
             facts,
             keys: Keys {
-                initiators: same_key(&self.initiators),
+                initiators: same_key(&self.initiators).into(),
                 acceptor_subkey: Some(same_key(&self.acceptor_subkey)),
             },
             next: first,
@@ -273,6 +277,32 @@ fn numbers_go_on_beyond_32_bits_and_around() {
             let mut token = Vec::new();
             context.wrap(true, b"", &mut token).unwrap();
             assert_eq!(token[8..16], number.to_be_bytes());
+        }
+    }
+}
+
+/// Windows rotates by EC + RRC in DCE style and says RRC (MS-KILE §3.4.5.4.1); Heimdal follows it.
+#[test]
+fn in_dce_style_a_sealed_token_is_rotated_by_both_counts() {
+    for enctype in enctypes() {
+        let crafter = Crafter::new(enctype);
+        for (ec, rrc) in [(0, 0), (0, 28), (13, 28), (16, 28), (16, 44), (5, u16::MAX)] {
+            let header = WrapHeader {
+                ec,
+                rrc,
+                ..FROM_ACCEPTOR
+            };
+            let copy = WrapHeader { rrc: 0, ..header };
+            let filler = vec![0xaa; usize::from(ec)];
+            let plaintext = [&b"message"[..], &filler, &copy.to_bytes()].concat();
+            let mut token = crafter.sealed(&crafter.acceptor_subkey, header, &plaintext);
+            let body = &mut token[HEADER..];
+            let length = body.len();
+            body.rotate_right((usize::from(ec) + usize::from(rrc)) % length);
+            let dce = crafter.initiator_with(0, Flags::DCE_STYLE);
+            assert_eq!(unwrap(&dce, &token).unwrap(), b"message", "{ec} {rrc}");
+            let other = unwrap(&crafter.initiator(), &token);
+            assert_eq!(other.is_ok(), ec == 0, "{ec} {rrc}");
         }
     }
 }

@@ -103,3 +103,59 @@ fn a_state_is_of_its_own_side() {
         assert!(acceptors(&realm).resume(&accepting[..cut]).is_err());
     }
 }
+
+const DCE: Flags = Flags::from_bits(4 | 8 | 0x1000);
+
+/// An acceptor that waits for the third leg, and that leg.
+fn third_leg(realm: &TestRealm) -> (Box<dyn Handshake>, Vec<u8>) {
+    let (request, next) = continued(realm.initiate(&realm.init_options(DCE)));
+    let (reply, acceptor) = continued(realm.acceptor().step(&request, &realm.host()).unwrap());
+    let (leg, _) = done(next.step(&reply, &realm.host()));
+    (acceptor, leg.unwrap())
+}
+
+#[test]
+fn the_third_leg_of_dce_style_is_taken_by_another() {
+    for enctype in enctypes() {
+        let realm = TestRealm::new(enctype);
+        let (request, next) = continued(realm.initiate(&realm.init_options(DCE)));
+        let (reply, acceptor) = continued(realm.acceptor().step(&request, &realm.host()).unwrap());
+        let waits = saved(&*acceptor);
+        drop(acceptor);
+        let (leg, initiator) = done(next.step(&reply, &realm.host()));
+        let dormant = acceptors(&realm).resume(&waits).unwrap();
+        let acceptor = wake(dormant, &realm);
+        let (_, acceptor) = done(acceptor.step(&leg.unwrap(), &realm.host()));
+        assert_eq!(initiator.facts().flags, acceptor.facts().flags);
+        for (from, to) in [(&initiator, &acceptor), (&acceptor, &initiator)] {
+            let mic = signed(&**from, b"message");
+            assert_eq!(to.verify_mic(b"message", &mic).unwrap(), Order::InOrder);
+        }
+    }
+}
+
+#[test]
+fn an_acceptor_of_dce_style_has_one_encoding() {
+    for enctype in enctypes() {
+        let realm = TestRealm::new(enctype);
+        let (acceptor, leg) = third_leg(&realm);
+        let state = saved(&*acceptor);
+        assert!(initiators(&realm).resume(&state).is_err());
+        let other = |bytes: &[u8], what: &str, at: usize| {
+            if let Ok(dormant) = acceptors(&realm).resume(bytes) {
+                let woken = wake(dormant, &TestRealm::new(enctype));
+                assert_eq!(*saved(&*woken), *bytes, "{what} {at}");
+                let _ = woken.step(&leg, &realm.host());
+            }
+        };
+        other(&state, "as it is", 0);
+        for (bit, flipped) in one_bit_flips(&state) {
+            other(&flipped, "bit", bit);
+        }
+        for cut in 0..state.len() {
+            assert!(acceptors(&realm).resume(&state[..cut]).is_err(), "{cut}");
+        }
+        let longer = [&state[..], &[13, 0]].concat();
+        assert!(acceptors(&realm).resume(&longer).is_err());
+    }
+}

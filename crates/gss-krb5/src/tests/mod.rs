@@ -3,6 +3,7 @@
 mod calls;
 mod checks;
 mod crafted;
+mod dce;
 mod half_open;
 mod handshake;
 mod messages;

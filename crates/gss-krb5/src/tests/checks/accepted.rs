@@ -125,7 +125,7 @@ fn confidentiality_is_given_though_no_flag_says_so() {
                 ..acceptor.facts().clone()
             },
             keys: Keys {
-                initiators: Key::new(enctype, &subkey).unwrap(),
+                initiators: Key::new(enctype, &subkey).unwrap().into(),
                 acceptor_subkey: None,
             },
             next: 7,

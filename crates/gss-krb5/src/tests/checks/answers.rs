@@ -43,7 +43,9 @@ fn a_peer_that_waits_for_nothing_is_told_nothing() {
         }
         let failure = failed(attempt.accept(&attempt.token()));
         let unreadable = read_alone(&attempt.token()).is_none();
-        assert_eq!(failure.token.is_some(), unreadable, "{name}");
+        // DCE style is mutual whatever else is said.
+        let waits = unreadable || name.starts_with("DCE style");
+        assert_eq!(failure.token.is_some(), waits, "{name}");
         assert_eq!(
             failure.error.cause::<Error>().unwrap().krb_error_code(),
             *code,

@@ -432,7 +432,7 @@ pub(super) const ROWS: &[Row] = &[
         is!(Error::Malformed(Malformed::ChecksumPart)),
     ),
     (
-        "DCE style",
+        "DCE style in a frame",
         |a| a.cksum = Some(gss_checksum(NO_BINDINGS, 0x1002, &[])),
         60,
         MALFORMED,

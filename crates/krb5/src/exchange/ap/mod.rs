@@ -3,15 +3,17 @@
 //! A [`Request`] is written by the client and [opened](open) by the service. What was opened is authentic but not yet to be
 //! trusted: it has to be [checked](Opened::check), and then its [mark](Checked::replay_mark) has to be put as the first
 //! of its kind before anything that the client can see happens. The service's [reply](Checked::reply) is
-//! [verified](Awaited::verify) by the client.
+//! [verified](Awaited::verify) by the client. In DCE style the client answers that with a [third message](ThirdLeg).
 
 mod accept;
 mod acceptable;
+mod dce;
 mod error;
 mod request;
 
 pub use accept::{Authenticated, Checked, Opened, Policy, open, read};
 pub use acceptable::Acceptable;
+pub use dce::ThirdLeg;
 pub use error::ApError;
 pub use request::{Awaited, Reply, Request};
 
