@@ -3,12 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gss_transfer::policy::Policy;
 use krb5::formats::settings::Settings;
 use once::{Limits, ReplayAfterReset};
 
+use crate::host::accounts::Accounts;
 use crate::host::user::has_foreign_rights;
 use crate::{Error, Major};
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub rcache_directory: Option<PathBuf>,
     /// Transfer of contexts.
     pub transfer: Transfer,
+    /// Where this host's users are looked up; else in `/etc/passwd`.
+    pub accounts: Option<Arc<dyn Accounts>>,
     /// How long an exchange with KDCs may take; else what `krb5.conf` says.
     pub kdc_timeout: Option<Duration>,
 }

@@ -90,7 +90,7 @@ impl Credential {
 
     /// The same acceptor's credential, for the one service `name` alone.
     pub fn for_service(&self, env: &Environment, name: &Name) -> Result<Self, Error> {
-        let wanted = names::principal(name, env.settings())?;
+        let wanted = env.principal(name)?;
         match &*self.0 {
             Kind::Keys { keys, .. } => Ok(Self(Arc::new(Kind::Keys {
                 keys: keys.again(),
@@ -142,7 +142,7 @@ impl Credential {
 
     /// An initial ticket for `name`, got with its password from the realm's KDC. The tickets are kept in this process.
     pub fn with_password(env: &Environment, name: &Name, password: &str) -> Result<Self, Error> {
-        let client = names::principal(name, env.settings())?;
+        let client = env.principal(name)?;
         Self::initial(env, &client, password_secret(password))
     }
 
@@ -153,7 +153,7 @@ impl Credential {
         name: &Name,
         password: &str,
     ) -> Result<Self, Error> {
-        let client = names::principal(name, env.settings())?;
+        let client = env.principal(name)?;
         Self::initial_by(Tokio, env, &client, password_secret(password)).await
     }
 
@@ -184,7 +184,7 @@ impl Credential {
         name: &Name,
         keytab: Option<&str>,
     ) -> Result<(Principal, Secret), Error> {
-        let client = names::principal(name, env.settings())?;
+        let client = env.principal(name)?;
         let explicit = keytab.or(env.config().client_keytab.as_deref());
         let place = places::client_keytab(explicit, env.settings(), &User::current());
         let path = keytab_path(place.map_err(CredentialError::Place)?)?;

@@ -15,10 +15,11 @@ use wire::time::{Clock, Timestamp};
 
 use crate::config::{Config, Replay, Store, StoreOptions};
 use crate::counts::{Counters, TransferCounts};
+use crate::host::accounts::{Accounts, PasswdFile};
 use crate::host::mit_replay::{DIRECTORY, MitReplay};
 use crate::host::names::{NameProblem, RcacheName, rcache};
 use crate::host::user::User;
-use crate::{Error, Name, names, world};
+use crate::{Error, world};
 
 /// The world of one configuration. Cheap to clone; clones share one once-store and one set of counts.
 ///
@@ -45,6 +46,7 @@ struct Inner {
     krb5: Krb5,
     store: OnceLock<OnceStore>,
     counters: Counters,
+    passwd: PasswdFile,
 }
 
 impl Environment {
@@ -95,6 +97,7 @@ impl Environment {
             random,
             store: OnceLock::new(),
             counters: Counters::default(),
+            passwd: PasswdFile::default(),
         })))
     }
 
@@ -123,17 +126,12 @@ impl Environment {
         &self.0.policy
     }
 
-    /// `GSS_Canonicalize_name`: the principal that `name` means (RFC 2743 §2.4.14).
-    pub fn canonicalize(&self, name: &Name) -> Result<Name, Error> {
-        let principal = names::principal(name, self.settings())?;
-        Ok(names::name(&principal))
-    }
-
-    /// `GSS_Export_name`: the same bytes for the same principal, so that lists of them can be compared (RFC 2743 §3.2).
-    /// A [`Name`] of type [`NT_EXPORT_NAME`](crate::Oid::NT_EXPORT_NAME) reads them again.
-    pub fn export_name(&self, name: &Name) -> Result<Vec<u8>, Error> {
-        let principal = names::principal(name, self.settings())?;
-        Ok(names::export(&principal))
+    /// The users of this host.
+    pub(crate) fn accounts(&self) -> &dyn Accounts {
+        match &self.0.config.accounts {
+            Some(accounts) => &**accounts,
+            None => &self.0.passwd,
+        }
     }
 
     pub(crate) fn counters(&self) -> &Counters {

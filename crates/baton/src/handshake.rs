@@ -17,7 +17,7 @@ use crate::environment::Environment;
 #[cfg(feature = "tokio")]
 use crate::host::kdc::Tokio;
 use crate::host::kdc::{Blocking, Io, at_once};
-use crate::{names, negotiate};
+use crate::negotiate;
 
 /// What a step of a handshake came to.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl<'a> Initiator<'a> {
 
     /// The same, waiting as `io` does.
     async fn start_by(self, io: impl Io) -> Result<Step, Error> {
-        let target = names::principal(self.target, self.env.settings())?;
+        let target = self.env.principal(self.target)?;
         let ticket = self.cred.ticket_for(io, self.env, &target).await?;
         let options = InitOptions {
             flags: self.flags,

@@ -149,6 +149,6 @@ pub fn keytab_path(
 impl Environment {
     /// The principal that `name` means: names of hosts find their realm, names without a realm the default one.
     pub fn principal(&self, name: &Name) -> Result<Principal, NameError> {
-        names::principal(name, self.settings())
+        names::principal(name, self)
     }
 }

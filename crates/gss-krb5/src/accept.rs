@@ -22,12 +22,13 @@ use wire::random::Random;
 use wire::time::Timestamp;
 
 use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT, NO_BINDINGS};
-use crate::context::{Established, display};
+use crate::context::Established;
 use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Local, Malformed, PeerMisbehaved};
 use crate::frame::{HandshakeToken, Style};
 use crate::initiate::first_number;
 use crate::keys::Keys;
+use crate::names::display;
 
 /// Whose keys an acceptor has: a snapshot of a keytab, which goes on as it was when the file changes.
 #[derive(Clone)]

@@ -5,10 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
 use gss_core::mechanism::{Facts, PrfKey, SecurityContext, Unwrapped};
-use gss_core::name::Name;
-use gss_core::oid::Oid;
 use gss_core::sequence::{Order, SequenceWindow};
-use krb5::principal::Principal;
 use wire::random::Random;
 use zeroize::Zeroizing;
 
@@ -69,11 +66,6 @@ impl Established {
             receiver: Mutex::new(receiver),
         }
     }
-}
-
-/// A principal as GSS-API displays it.
-pub(crate) fn display(principal: &Principal) -> Name {
-    Name::new(Oid::NT_KRB5_PRINCIPAL, principal.to_bytes())
 }
 
 impl Context {

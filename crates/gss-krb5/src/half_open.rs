@@ -7,7 +7,6 @@ use std::sync::Arc;
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
 use gss_core::mechanism::{DormantHandshake, Facts, HalfOpen, Handshake, Redeemed, Resume};
-use gss_core::name::Name;
 use gss_core::oid::Oid;
 use krb5::exchange::ap::Awaited;
 use krb5_crypto::{Enctype, Key};
@@ -20,6 +19,7 @@ use crate::accept::Acceptor;
 use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Malformed};
 use crate::initiate::{ExpectApRep, Pending};
+use crate::names::displayed;
 use crate::state;
 
 const VERSION: u8 = 1;
@@ -193,8 +193,8 @@ fn read_initiator(state: &[u8], own: InitiatorResume) -> Result<ExpectApRep, Mal
         mechanism: Oid::KRB5,
         flags: Flags::from_bits(state::narrow(&mut fields, FLAGS)?),
         locally_initiated: true,
-        initiator: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(INITIATOR)?),
-        acceptor: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(ACCEPTOR)?),
+        initiator: displayed(fields.bytes(INITIATOR)?),
+        acceptor: displayed(fields.bytes(ACCEPTOR)?),
         expires: Timestamp::from_micros(fields.number(EXPIRES)?.cast_signed()),
     };
     let pending = Pending {

@@ -24,11 +24,12 @@ use wire::time::Timestamp;
 
 use crate::accept::implied;
 use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT};
-use crate::context::{Context, Established, display};
+use crate::context::{Context, Established};
 use crate::ctime::AuthenticatorTimes;
 use crate::error::{Error, Local, Malformed};
 use crate::frame::{HandshakeToken, Style};
 use crate::keys::Keys;
+use crate::names::display;
 
 /// A ticket for a service, with what its holder knows of it. Times are by the KDC's clock.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ mod frame;
 mod half_open;
 mod initiate;
 mod keys;
+mod names;
 mod prf;
 mod receiver;
 mod sender;
@@ -32,6 +33,7 @@ pub use error::{Error, Local, Malformed, PeerMisbehaved};
 pub use gss_core::mechanism::PrfKey;
 pub use half_open::InitiatorResume;
 pub use initiate::{InitOptions, ServiceTicket, initiate};
+pub use names::{NAME_TYPES, display, mech_name};
 pub use state::Krb5;
 
 #[cfg(test)]

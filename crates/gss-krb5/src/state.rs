@@ -5,7 +5,6 @@ use std::sync::Arc;
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
 use gss_core::mechanism::{Dormant, Facts, Redeemed, Restore, SecurityContext};
-use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5_crypto::{Enctype, Key};
@@ -17,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::context::Established;
 use crate::error::{Error, Malformed};
 use crate::keys::Keys;
+use crate::names::displayed;
 
 const VERSION: u8 = 1;
 
@@ -102,8 +102,8 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
         mechanism: Oid::KRB5,
         flags,
         locally_initiated,
-        initiator: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(INITIATOR)?),
-        acceptor: Name::new(Oid::NT_KRB5_PRINCIPAL, fields.bytes(ACCEPTOR)?),
+        initiator: displayed(fields.bytes(INITIATOR)?),
+        acceptor: displayed(fields.bytes(ACCEPTOR)?),
         expires: Timestamp::from_micros(fields.number(EXPIRES)?.cast_signed()),
     };
     let keys = Keys {

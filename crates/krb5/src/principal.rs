@@ -34,6 +34,11 @@ pub const NT_WELLKNOWN: i32 = 11;
 /// The first component of every ticket-granting service's name.
 pub const KRBTGT: &[u8] = b"krbtgt";
 
+/// The components of an anonymous principal's name (RFC 8062 §2).
+const ANONYMOUS: [&[u8]; 2] = [b"WELLKNOWN", b"ANONYMOUS"];
+/// The realm of those whose realm is not told.
+const ANONYMOUS_REALM: &[u8] = b"WELLKNOWN:ANONYMOUS";
+
 /// How many components a name in text may have: as many as one in a message ([`MAX_ELEMENTS`]).
 pub const MAX_COMPONENTS: usize = MAX_ELEMENTS;
 
@@ -98,6 +103,30 @@ impl Principal {
     /// The ticket-granting service of `realm`, in `realm`.
     pub fn krbtgt(realm: impl AsRef<[u8]>) -> Self {
         Self::new(NT_SRV_INST, [KRBTGT, realm.as_ref()], realm.as_ref())
+    }
+
+    /// Nobody in particular, in no realm in particular (RFC 8062 §2).
+    pub fn anonymous() -> Self {
+        Self::new(NT_WELLKNOWN, ANONYMOUS, ANONYMOUS_REALM)
+    }
+
+    /// Parses a name that the realm's KDC is to look up (RFC 6806 §5), such as `user@example.com`: one component, in which the
+    /// first `@` stands for itself; a second one begins the realm, without which it is `default_realm`.
+    pub fn parse_enterprise(
+        text: &[u8],
+        default_realm: Option<&[u8]>,
+    ) -> Result<Self, PrincipalError> {
+        let mut at = text.iter().enumerate().filter(|(_, byte)| **byte == b'@');
+        let (name, realm) = match (at.next(), at.next(), at.next()) {
+            (_, _, Some(_)) => return Err(PrincipalError::SecondRealm),
+            (_, Some((second, _)), None) => (&text[..second], Some(&text[second + 1..])),
+            (_, None, None) => (text, default_realm),
+        };
+        if text.contains(&0) {
+            return Err(PrincipalError::ZeroByte);
+        }
+        let realm = realm.ok_or(PrincipalError::NoRealm)?;
+        Ok(Self::new(NT_ENTERPRISE, [name], realm))
     }
 
     /// Parses the text form: components between `/`, then `@` and the realm; `\` escapes the next character, and
@@ -169,6 +198,12 @@ impl Principal {
     /// Whether this names a ticket-granting service, of whatever realm.
     pub fn is_krbtgt(&self) -> bool {
         self.components.len() == 2 && *self.components[0] == *KRBTGT
+    }
+
+    /// Whether this is nobody in particular, of whatever realm (RFC 8062 §2).
+    pub fn is_anonymous(&self) -> bool {
+        let components = self.components.iter().map(|component| &**component);
+        components.eq(ANONYMOUS)
     }
 
     /// The text form, with every byte as it is.
@@ -373,6 +408,32 @@ mod tests {
             Principal::parse("host/a.example@R", None).unwrap().salt(),
             b"Rhosta.example"
         );
+    }
+
+    #[test]
+    fn an_enterprise_name_is_one_component() {
+        let parse = |text: &str| Principal::parse_enterprise(text.as_bytes(), Some(b"R"));
+        let of = |name: &str, realm| Principal::user(name, realm).with_name_type(NT_ENTERPRISE);
+        for (text, wanted) in [
+            ("al/ice", of("al/ice", "R")),
+            ("alice@corp.example", of("alice@corp.example", "R")),
+            ("alice@corp.example@X", of("alice@corp.example", "X")),
+        ] {
+            let name = parse(text).unwrap();
+            assert_eq!(
+                (&name, name.name_type()),
+                (&wanted, NT_ENTERPRISE),
+                "{text}"
+            );
+        }
+        assert_eq!(parse("a@b@c@d"), Err(PrincipalError::SecondRealm));
+        assert_eq!(parse("a\0"), Err(PrincipalError::ZeroByte));
+        assert_eq!(
+            Principal::parse_enterprise(b"a@b", None),
+            Err(PrincipalError::NoRealm)
+        );
+        let text = of("alice@corp.example", "R").to_bytes();
+        assert_eq!(text, b"alice\\@corp.example@R");
     }
 
     #[test]

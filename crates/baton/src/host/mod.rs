@@ -2,8 +2,9 @@
 //!
 //! Everything below this crate is handed values; what is here finds them. [`keytab`] and [`ccache`] are the files with keys,
 //! [`names`] tells which of them are meant where nobody says, [`kdc`] finds and asks KDCs, and [`tickets`] gets tickets
-//! with all of these. [`mit_replay`] is shared with the acceptors of MIT's library.
+//! with all of these. [`accounts`] are the users of this host. [`mit_replay`] is shared with the acceptors of MIT's library.
 
+pub mod accounts;
 pub mod ccache;
 pub mod kdc;
 pub mod keytab;
