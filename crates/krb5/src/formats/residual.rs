@@ -82,6 +82,10 @@ pub enum KeytabName {
 pub enum CcacheName {
     /// In the file at this path.
     File(String),
+    /// In this directory of caches, the one that is its primary.
+    Dir(String),
+    /// In a directory of caches, the file at this path: its name begins with `tkt`.
+    DirFile(String),
     /// In this process, under this name.
     Memory(String),
 }
@@ -113,7 +117,7 @@ pub enum NameError {
     },
     /// A credential cache of a type that is not supported.
     #[error(
-        "credential caches of type {kind} are not supported (`{name}`): name a file, FILE:/tmp/krb5cc_1000, in KRB5CCNAME or default_ccache_name, and get a ticket into it"
+        "credential caches of type {kind} are not supported (`{name}`): name a file, FILE:/tmp/krb5cc_1000, or a directory, DIR:/run/user/1000/krb5cc, in KRB5CCNAME or default_ccache_name, and get a ticket into it"
     )]
     Ccache {
         /// The type.
@@ -126,6 +130,11 @@ pub enum NameError {
         "`{0}` names no replay cache: use dfl:, none: or file2:PATH in KRB5RCACHENAME or default_rcache_name"
     )]
     Rcache(String),
+    /// A file that is none of a directory of caches.
+    #[error(
+        "`{0}` names no cache in a directory of caches: the file's name begins with tkt, as in DIR::/run/user/1000/krb5cc/tkt"
+    )]
+    Subsidiary(String),
     /// A type, and nothing after it.
     #[error("`{0}` names no file")]
     Nothing(String),
@@ -151,6 +160,11 @@ impl CcacheName {
         match split(name)? {
             ("FILE", path) => Ok(Self::File(path.to_owned())),
             ("MEMORY", name) => Ok(Self::Memory(name.to_owned())),
+            ("DIR", path) => match path.strip_prefix(':') {
+                None => Ok(Self::Dir(path.to_owned())),
+                Some(path) if is_subsidiary(path) => Ok(Self::DirFile(path.to_owned())),
+                Some(_) => Err(NameError::Subsidiary(name.to_owned())),
+            },
             (kind, _) => Err(NameError::Ccache {
                 kind: kind.to_owned(),
                 name: name.to_owned(),
@@ -170,6 +184,16 @@ impl RcacheName {
             _ => Err(NameError::Rcache(name.to_owned())),
         }
     }
+}
+
+/// How the names of caches in a directory begin.
+pub const SUBSIDIARY: &str = "tkt";
+
+fn is_subsidiary(path: &str) -> bool {
+    let name = path
+        .rsplit_once('/')
+        .filter(|(directory, _)| !directory.is_empty());
+    name.is_some_and(|(_, file)| file.starts_with(SUBSIDIARY))
 }
 
 fn split(name: &str) -> Result<(&str, &str), NameError> {
@@ -197,6 +221,8 @@ impl fmt::Display for CcacheName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "FILE:{path}"),
+            Self::Dir(path) => write!(f, "DIR:{path}"),
+            Self::DirFile(path) => write!(f, "DIR::{path}"),
             Self::Memory(name) => write!(f, "MEMORY:{name}"),
         }
     }
@@ -288,7 +314,16 @@ mod tests {
             CcacheName::parse(""),
             Err(NameError::Nothing(String::new()))
         );
-        for kind in ["KEYRING", "DIR", "KCM", "API", "file", "WRFILE"] {
+        let parse = CcacheName::parse;
+        assert_eq!(parse("DIR:/d"), Ok(CcacheName::Dir("/d".to_owned())));
+        let one = CcacheName::DirFile("/d/tktx".to_owned());
+        assert_eq!(parse("DIR::/d/tktx"), Ok(one));
+        for name in ["DIR::/d/x", "DIR::tkt", "DIR::/tkt", "DIR::", "DIR::/d/"] {
+            let error = Err(NameError::Subsidiary(name.to_owned()));
+            assert_eq!(parse(name), error, "{name}");
+        }
+        assert_eq!(parse("DIR:"), Err(NameError::Nothing("DIR:".to_owned())));
+        for kind in ["KEYRING", "KCM", "API", "file", "WRFILE"] {
             let error = CcacheName::parse(&format!("{kind}:x"))
                 .unwrap_err()
                 .to_string();

@@ -59,6 +59,8 @@ pub struct Settings {
     pub forwardable: bool,
     /// Whether proxiable tickets are asked for.
     pub proxiable: bool,
+    /// Whether an acceptor that is for a service on one host takes tickets for that service on any.
+    pub ignore_acceptor_hostname: bool,
     /// Whether KDCs are found through DNS.
     pub dns_lookup_kdc: bool,
     /// Requests longer than this go over TCP first.
@@ -91,6 +93,7 @@ impl Default for Settings {
             renew_lifetime: None,
             forwardable: false,
             proxiable: false,
+            ignore_acceptor_hostname: false,
             dns_lookup_kdc: true,
             udp_preference_limit: 1465,
             request_timeout: None,
@@ -125,6 +128,7 @@ impl Settings {
             renew_lifetime: libdefaults.duration("renew_lifetime")?,
             forwardable: libdefaults.boolean("forwardable", false)?,
             proxiable: libdefaults.boolean("proxiable", false)?,
+            ignore_acceptor_hostname: libdefaults.boolean("ignore_acceptor_hostname", false)?,
             dns_lookup_kdc: libdefaults.dns_lookup_kdc()?,
             udp_preference_limit: libdefaults
                 .udp_preference_limit(defaults.udp_preference_limit)?,

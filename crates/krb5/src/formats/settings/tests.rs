@@ -82,10 +82,21 @@ fn a_value_of_the_wrong_kind_is_an_error_with_its_place() {
 /// What MIT's library would do with them is told in `docs/behaviour.md`; here nothing hangs on them, not even an error.
 #[test]
 fn what_has_no_effect_is_not_read() {
-    let text = "[libdefaults]\n ignore_acceptor_hostname = 7\n canonicalize = 7\n\
+    let text = "[libdefaults]\n canonicalize = 7\n\
                 dns_canonicalize_hostname = 7\n rdns = 7\n qualify_shortname = 7\n dns_lookup_realm = 7\n";
     let with = format!("{:?}", settings(text).unwrap());
     assert_eq!(with, format!("{:?}", settings("").unwrap()));
+}
+
+#[test]
+fn an_acceptors_host_counts_unless_it_is_said_not_to() {
+    let ignored = |text| settings(text).map(|settings| settings.ignore_acceptor_hostname);
+    assert_eq!(ignored("").ok(), Some(false));
+    assert_eq!(
+        ignored("[libdefaults]\n ignore_acceptor_hostname = true\n").ok(),
+        Some(true)
+    );
+    assert!(ignored("[libdefaults]\n ignore_acceptor_hostname = 7\n").is_err());
 }
 
 #[test]
