@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gss_core::error::{Error, Major};
@@ -21,7 +20,7 @@ use crate::host::ccache::{CcacheStore, CcacheStoreError};
 use crate::host::kdc::Tokio;
 use crate::host::kdc::{Blocking, Io, at_once};
 use crate::host::keytab::{KeytabFile, KeytabFileError};
-use crate::host::names::{self as places, CcacheName, KeytabName, NameProblem};
+use crate::host::names::{self as places, KeytabName, NameProblem};
 use crate::host::tickets::{Client, InitialOptions, Secret, TicketError, keys_of};
 use crate::host::user::User;
 use crate::names;
@@ -196,15 +195,8 @@ impl Credential {
 
     /// The tickets in `cache`, which the program got in its own way. Tickets for further services are added to a copy in memory.
     pub fn from_cache(cache: &CredentialCache) -> Result<Self, Error> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        // No name from outside begins like this.
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let store = CcacheStore::new(CcacheName::Memory(format!("\0own {number}")));
-        store
-            .replace(cache)
-            .map_err(|error| CredentialError::Ticket(error.into()))?;
         Ok(Self(Arc::new(Kind::Tickets {
-            cache: store,
+            cache: crate::host::ccache::own(cache),
             client: cache.principal.clone(),
             own: true,
         })))

@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use krb5::formats::ccache::{CcacheError, Credential, CredentialCache, encode_credential};
@@ -13,6 +14,8 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use wire::random::array;
 
 use super::secret_file::{Lock, contents, lock};
+
+pub(crate) mod directory;
 use crate::world::SystemRandom;
 
 /// A credential cache, by its name; it need not exist yet.
@@ -51,6 +54,11 @@ pub enum CcacheStoreError {
         /// Whose it is.
         owner: u32,
     },
+    /// The file `primary` of a directory of caches names none of them.
+    #[error(
+        "{0}: the file `primary` in it names no cache: switch to one with kswitch, or remove that file"
+    )]
+    Primary(CcacheName),
     /// It is no cache, or what should be written does not fit into one.
     #[error("{name}: {cause}")]
     Format {
@@ -89,9 +97,10 @@ impl CcacheStore {
                 let found = memory().get(name).map(copy);
                 found.ok_or_else(|| CcacheStoreError::NotFound(self.name.clone()))
             }
-            CcacheName::File(path) => {
+            _ => {
+                let path = self.path()?;
                 let _threads = FILES.lock().unwrap_or_else(PoisonError::into_inner);
-                let file = self.open(Path::new(path), OFlags::RDONLY, Lock::Shared)?;
+                let file = self.open(&path, OFlags::RDONLY, Lock::Shared)?;
                 self.parse(&file)
             }
         }
@@ -104,9 +113,12 @@ impl CcacheStore {
                 memory().insert(name.clone(), copy(cache));
                 Ok(())
             }
-            CcacheName::File(path) => {
+            _ => {
+                if let CcacheName::Dir(directory) = &self.name {
+                    directory::prepare(directory).map_err(|cause| self.directory(cause))?;
+                }
                 let bytes = cache.encode().map_err(|cause| self.format(cause))?;
-                replace_file(Path::new(path), &bytes).map_err(|cause| self.io("write", cause))
+                replace_file(&self.path()?, &bytes).map_err(|cause| self.io("write", cause))
             }
         }
     }
@@ -121,7 +133,7 @@ impl CcacheStore {
                 cache.credentials.push(credential.clone());
                 Ok(())
             }
-            CcacheName::File(path) => self.append(Path::new(path), credential),
+            _ => self.append(&self.path()?, credential),
         }
     }
 
@@ -132,14 +144,25 @@ impl CcacheStore {
                 let removed = memory().remove(name).map(drop);
                 removed.ok_or_else(|| CcacheStoreError::NotFound(self.name.clone()))
             }
-            CcacheName::File(path) => {
-                let path = Path::new(path);
+            _ => {
+                let path = &self.path()?;
                 let _threads = FILES.lock().unwrap_or_else(PoisonError::into_inner);
                 let file = self.open(path, OFlags::RDWR, Lock::Exclusive)?;
                 fs::remove_file(path).map_err(|cause| self.io("remove", cause))?;
                 // Who has it open still, or finds its blocks later, finds no keys.
                 overwrite(&file).map_err(|cause| self.io("wipe", cause))
             }
+        }
+    }
+
+    /// The file of a cache that is in one: in a directory of caches, that of its primary.
+    fn path(&self) -> Result<PathBuf, CcacheStoreError> {
+        match &self.name {
+            CcacheName::File(path) | CcacheName::DirFile(path) => Ok(path.into()),
+            CcacheName::Dir(directory) => {
+                directory::primary(directory).map_err(|cause| self.directory(cause))
+            }
+            CcacheName::Memory(_) => Err(CcacheStoreError::NotFound(self.name.clone())),
         }
     }
 
@@ -204,6 +227,14 @@ impl CcacheStore {
         }
     }
 
+    pub(super) fn directory(&self, cause: directory::DirectoryError) -> CcacheStoreError {
+        match cause {
+            directory::DirectoryError::NotFound => CcacheStoreError::NotFound(self.name.clone()),
+            directory::DirectoryError::Io(doing, cause) => self.io(doing, cause),
+            directory::DirectoryError::Primary => CcacheStoreError::Primary(self.name.clone()),
+        }
+    }
+
     fn format(&self, cause: CcacheError) -> CcacheStoreError {
         CcacheStoreError::Format {
             name: self.name.clone(),
@@ -226,6 +257,25 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+/// The names of the caches in memory, those that a credential of ours keeps for itself left out.
+pub(crate) fn memory_names() -> Vec<String> {
+    let names = memory();
+    let names = names.keys().filter(|name| !name.starts_with(OWN));
+    names.cloned().collect()
+}
+
+/// A new cache in memory with what is in `cache`, for whoever asks here alone: no name from outside begins like its.
+pub(crate) fn own(cache: &CredentialCache) -> CcacheStore {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{OWN} {number}");
+    memory().insert(name.clone(), copy(cache));
+    CcacheStore::new(CcacheName::Memory(name))
+}
+
+/// How the names of caches begin that one credential keeps for itself.
+const OWN: &str = "\0own";
 
 /// Writes a file beside `path`, for the owner alone, and puts it in its place.
 fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
