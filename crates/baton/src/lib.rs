@@ -3,6 +3,7 @@
 //! - An [`Environment`] is made of an explicit [`Config`]; the process's environment is a source of defaults, never required.
 //! - A [`Credential`] has an acceptor's keys or an initiator's tickets.
 //! - [`Initiator`] and [`Acceptor`] run a handshake in [steps](Step), which ends with a [`Context`].
+//! - [`stream`] makes `Read` and `Write` of a context and a socket, and with the feature `tokio` `AsyncRead` and `AsyncWrite`.
 //! - A context wraps, unwraps, signs and verifies, and can be [exported](Context::export) to, or
 //!   [sent over](transfer::send_over) to, another process, which then has it and nobody else.
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ mod names;
 mod negotiate;
 pub mod realm;
 mod stack;
+pub mod stream;
 pub mod tickets;
 pub mod transfer;
 mod world;
