@@ -369,7 +369,7 @@ impl Handshake for ExpectMechToken {
 impl Saves for ExpectMechToken {
     fn saves(&self) -> Option<Saved<'_>> {
         let inner = Inner::waiting(&*self.next)?;
-        Some(self.exchange.saved(Waits::ForMechToken, inner))
+        Some(self.exchange.saved(Waits::MechToken, inner))
     }
 }
 
@@ -408,7 +408,7 @@ impl Handshake for ExpectMic {
 impl Saves for ExpectMic {
     fn saves(&self) -> Option<Saved<'_>> {
         let inner = Inner::established(&*self.context)?;
-        Some(self.exchange.saved(Waits::ForMic, inner))
+        Some(self.exchange.saved(Waits::Mic, inner))
     }
 }
 

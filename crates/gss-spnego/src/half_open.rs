@@ -32,33 +32,33 @@ const INNER: u8 = 5;
 #[repr(u8)]
 pub(crate) enum Waits {
     /// An acceptor that gave a hint: the initiator's list.
-    ForInit = 1,
+    Init = 1,
     /// An acceptor: the mechanism's next token.
-    ForMechToken = 2,
+    MechToken = 2,
     /// An acceptor with a context: the initiator's MIC.
-    ForMic = 3,
+    Mic = 3,
     /// An initiator: the acceptor's choice, and the next token of a mechanism that it began.
-    ForChoice = 4,
+    Choice = 4,
     /// An initiator with a context: the acceptor's choice.
-    ForChoiceAlone = 5,
+    ChoiceAlone = 5,
     /// An initiator: the mechanism's next token.
-    ForReply = 6,
+    Reply = 6,
     /// An initiator with a context that has sent no MIC: the acceptor's last word.
-    ForCompleted = 7,
+    Completed = 7,
     /// An initiator with a context that has sent its MIC: the acceptor's.
-    ForReplyMic = 8,
+    ReplyMic = 8,
 }
 
 impl Waits {
     const ALL: [Self; 8] = [
-        Self::ForInit,
-        Self::ForMechToken,
-        Self::ForMic,
-        Self::ForChoice,
-        Self::ForChoiceAlone,
-        Self::ForReply,
-        Self::ForCompleted,
-        Self::ForReplyMic,
+        Self::Init,
+        Self::MechToken,
+        Self::Mic,
+        Self::Choice,
+        Self::ChoiceAlone,
+        Self::Reply,
+        Self::Completed,
+        Self::ReplyMic,
     ];
 
     fn read(fields: &mut FieldReader<'_>) -> Result<Self, Malformed> {
@@ -153,7 +153,7 @@ pub(crate) use offered_by;
 /// The state of an acceptor that gave a hint, and knows nothing yet.
 pub(crate) fn write_hinted() -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(16));
-    FieldWriter::new(&mut out, VERSION).number(WAITS_FOR, Waits::ForInit as u64);
+    FieldWriter::new(&mut out, VERSION).number(WAITS_FOR, Waits::Init as u64);
     out
 }
 
@@ -186,12 +186,12 @@ impl Resume for AcceptorResume {
     fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, GssError> {
         let state = State::read(state).map_err(Error::from)?;
         let asleep = match (state.waits, state.agreed) {
-            (Waits::ForInit, None) => Accepting::Hinted(self.acceptor),
-            (Waits::ForMechToken, Some(agreed)) => {
+            (Waits::Init, None) => Accepting::Hinted(self.acceptor),
+            (Waits::MechToken, Some(agreed)) => {
                 let (exchange, reader) = agreed.find(self.readers)?;
                 Accepting::MechToken(exchange, reader.handshake.resume(agreed.inner)?)
             }
-            (Waits::ForMic, Some(agreed)) => {
+            (Waits::Mic, Some(agreed)) => {
                 let (exchange, reader) = agreed.find(self.readers)?;
                 Accepting::Mic(exchange, reader.context.restore(agreed.inner)?)
             }
@@ -226,14 +226,12 @@ impl Resume for InitiatorResume {
         let ((list, oid, required), reader) = agreed.find(self.readers)?;
         let exchange = initiate::Exchange::new(list, oid, required);
         let asleep = match state.waits {
-            Waits::ForChoice => {
-                Initiating::Choice(exchange, reader.handshake.resume(agreed.inner)?)
-            }
-            Waits::ForReply => Initiating::Reply(exchange, reader.handshake.resume(agreed.inner)?),
-            Waits::ForChoiceAlone | Waits::ForCompleted | Waits::ForReplyMic => {
+            Waits::Choice => Initiating::Choice(exchange, reader.handshake.resume(agreed.inner)?),
+            Waits::Reply => Initiating::Reply(exchange, reader.handshake.resume(agreed.inner)?),
+            Waits::ChoiceAlone | Waits::Completed | Waits::ReplyMic => {
                 Initiating::Context(state.waits, exchange, reader.context.restore(agreed.inner)?)
             }
-            Waits::ForInit | Waits::ForMechToken | Waits::ForMic => return Err(other_side()),
+            Waits::Init | Waits::MechToken | Waits::Mic => return Err(other_side()),
         };
         Ok(Box::new(asleep))
     }
@@ -264,7 +262,7 @@ impl<'a> State<'a> {
         let mut fields = FieldReader::new(state, VERSION)?;
         let waits = Waits::read(&mut fields)?;
         let agreed = match waits {
-            Waits::ForInit => None,
+            Waits::Init => None,
             _ => Some(Agreed {
                 list: MechTypeList::decode_content(fields.bytes(LIST)?)?,
                 oid: fields.bytes(MECHANISM)?,
@@ -340,8 +338,8 @@ impl DormantHandshake for Initiating {
             Self::Context(waits, exchange, context) => {
                 let context = context.wake(redeemed);
                 match waits {
-                    Waits::ForChoiceAlone => exchange.offered(Inner::Established(context)),
-                    Waits::ForReplyMic => Box::new(initiate::ExpectMic { exchange, context }),
+                    Waits::ChoiceAlone => exchange.offered(Inner::Established(context)),
+                    Waits::ReplyMic => Box::new(initiate::ExpectMic { exchange, context }),
                     _ => Box::new(initiate::ExpectCompleted { exchange, context }),
                 }
             }

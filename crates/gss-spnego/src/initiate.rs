@@ -136,10 +136,10 @@ impl Saves for ExpectFirstResp {
             return None;
         };
         let (waits, inner) = match inner {
-            Inner::Waits(next) => (Waits::ForChoice, half_open::Inner::waiting(&**next)?),
+            Inner::Waits(next) => (Waits::Choice, half_open::Inner::waiting(&**next)?),
             Inner::Established(context) => {
                 let inner = half_open::Inner::established(&**context)?;
-                (Waits::ForChoiceAlone, inner)
+                (Waits::ChoiceAlone, inner)
             }
         };
         self.others.is_empty().then_some(Saved {
@@ -429,7 +429,7 @@ pub(crate) struct ExpectMechToken {
 impl Saves for ExpectMechToken {
     fn saves(&self) -> Option<Saved<'_>> {
         let inner = half_open::Inner::waiting(&*self.next)?;
-        Some(self.exchange.saved(Waits::ForReply, inner))
+        Some(self.exchange.saved(Waits::Reply, inner))
     }
 }
 
@@ -456,7 +456,7 @@ pub(crate) struct ExpectCompleted {
 impl Saves for ExpectCompleted {
     fn saves(&self) -> Option<Saved<'_>> {
         let inner = half_open::Inner::established(&*self.context)?;
-        Some(self.exchange.saved(Waits::ForCompleted, inner))
+        Some(self.exchange.saved(Waits::Completed, inner))
     }
 }
 
@@ -485,7 +485,7 @@ pub(crate) struct ExpectMic {
 impl Saves for ExpectMic {
     fn saves(&self) -> Option<Saved<'_>> {
         let inner = half_open::Inner::established(&*self.context)?;
-        Some(self.exchange.saved(Waits::ForReplyMic, inner))
+        Some(self.exchange.saved(Waits::ReplyMic, inner))
     }
 }
 
