@@ -16,6 +16,8 @@ pub enum Carrier {
     Store,
     /// In the message, over a socket pair that the exporter made itself: whoever holds the other end was given it.
     PrivateSocket,
+    /// None: the token is sealed under a key of the service, and whoever has that was trusted with it.
+    ServiceKey,
     /// In the message, over a socket with a name, to a process that has proved who it is.
     NamedSocket,
 }
@@ -112,6 +114,7 @@ impl Carrier {
     pub(crate) fn bound(self, store: &[u8; 16]) -> &[u8] {
         match self {
             Self::Store => store,
+            Self::ServiceKey => b"service key",
             Self::PrivateSocket => b"private socket",
             Self::NamedSocket => b"named socket",
         }

@@ -14,6 +14,7 @@
 use aes_gcm_siv::aead::{AeadInOut, KeyInit};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce, Tag as SealTag};
 use gss_core::oid::Oid;
+use hmac::digest::Output;
 use hmac::{Hmac, Mac};
 use once::Tag;
 use sha2::Sha256;
@@ -84,57 +85,68 @@ pub(crate) fn seal(
         return Err(TooLong);
     }
     let mut token = Vec::with_capacity(token_length(mechanism, state.len()));
-    token.extend_from_slice(&(mechanism.bytes().len() as u32).to_be_bytes());
-    token.extend_from_slice(mechanism.bytes());
+    put_frame(mechanism, &mut token);
     token.push(VERSION);
     token.extend_from_slice(tag.bytes());
+    seal_behind(&mut token, state, &cipher(deposit, tag, store))?;
+    Ok(token)
+}
+
+/// Begins a token with the outer frame of MIT's mechanism glue.
+pub(crate) fn put_frame(mechanism: Oid, token: &mut Vec<u8>) {
+    token.extend_from_slice(&(mechanism.bytes().len() as u32).to_be_bytes());
+    token.extend_from_slice(mechanism.bytes());
+}
+
+/// Appends `state`, sealed and bound to what `token` begins with. The token has room for it, because a vector that grows leaves
+/// its old bytes behind.
+pub(crate) fn seal_behind(
+    token: &mut Vec<u8>,
+    state: &[u8],
+    cipher: &Aes256GcmSiv,
+) -> Result<(), TooLong> {
+    if state.len() > MAX_STATE {
+        return Err(TooLong);
+    }
     let head = token.len();
     token.extend_from_slice(state);
     token.push(0x80);
     token.resize(head + padded(state.len()), 0);
     // Encrypted where it lies: no second copy of the plaintext exists.
     let (associated, body) = token.split_at_mut(head);
-    let sealed = cipher(deposit, tag, store).encrypt_inout_detached(
-        &Nonce::default(),
-        associated,
-        body.into(),
-    );
+    let sealed = cipher.encrypt_inout_detached(&Nonce::default(), associated, body.into());
     let Ok(seal) = sealed else {
         // Its plaintext must not stay in the buffer.
         token.zeroize();
         return Err(TooLong);
     };
     token.extend_from_slice(&seal);
-    Ok(token)
+    Ok(())
 }
 
-/// A token's parts, read but not trusted.
-pub(crate) struct Envelope<'a> {
-    pub(crate) mechanism: Oid,
-    pub(crate) tag: Tag,
+/// How many bytes [`seal_behind`] appends.
+pub(crate) const fn sealed_length(state_length: usize) -> usize {
+    padded(state_length) + SEAL_TAG
+}
+
+/// What stands in the outer frame, and what follows it.
+pub(crate) fn split_frame(token: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let (length, rest) = token.split_first_chunk::<4>().ok_or(Malformed::Frame)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Malformed::Frame)?;
+    rest.split_at_checked(length).ok_or(Malformed::Frame)
+}
+
+/// The sealed part of a token.
+pub(crate) struct Body<'a> {
     head: &'a [u8],
     body: &'a [u8],
     seal: SealTag,
 }
 
-impl<'a> Envelope<'a> {
-    /// Reads the frame and the header of `token`, which must be of one of `mechanisms`.
-    pub(crate) fn parse(
-        token: &'a [u8],
-        mechanisms: impl IntoIterator<Item = Oid>,
-    ) -> Result<Self, Malformed> {
-        let (length, rest) = token.split_first_chunk::<4>().ok_or(Malformed::Frame)?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Malformed::Frame)?;
-        let (oid, rest) = rest.split_at_checked(length).ok_or(Malformed::Frame)?;
-        let mechanism = mechanisms
-            .into_iter()
-            .find(|mechanism| mechanism.bytes() == oid)
-            .ok_or(Malformed::Mechanism)?;
-        let (version, rest) = rest.split_first().ok_or(Malformed::Frame)?;
-        if *version != VERSION {
-            return Err(Malformed::Version(*version));
-        }
-        let (tag, rest) = rest.split_first_chunk::<TAG>().ok_or(Malformed::Frame)?;
+impl<'a> Body<'a> {
+    /// What stands in `token` behind a head of this length.
+    pub(crate) fn behind(head: usize, token: &'a [u8]) -> Result<Self, Malformed> {
+        let (head, rest) = token.split_at_checked(head).ok_or(Malformed::Frame)?;
         let (body, seal) = rest
             .split_last_chunk::<SEAL_TAG>()
             .ok_or(Malformed::Length)?;
@@ -142,22 +154,16 @@ impl<'a> Envelope<'a> {
             return Err(Malformed::Length);
         }
         Ok(Self {
-            mechanism,
-            tag: Tag::from_bytes(*tag),
-            head: &token[..head_length(mechanism)],
+            head,
             body,
             seal: (*seal).into(),
         })
     }
 
-    /// The state, if the token is the one that was sealed under `deposit`.
-    pub(crate) fn open(
-        &self,
-        deposit: &Deposit,
-        store: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Malformed> {
+    /// The state, if nothing of the token was altered and `cipher` is the one that sealed it.
+    pub(crate) fn open(&self, cipher: &Aes256GcmSiv) -> Result<Zeroizing<Vec<u8>>, Malformed> {
         let mut state = Zeroizing::new(self.body.to_vec());
-        cipher(deposit, &self.tag, store)
+        cipher
             .decrypt_inout_detached(
                 &Nonce::default(),
                 self.head,
@@ -175,14 +181,69 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// A token's parts, read but not trusted.
+pub(crate) struct Envelope<'a> {
+    pub(crate) mechanism: Oid,
+    pub(crate) tag: Tag,
+    body: Body<'a>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads the frame and the header of `token`, which must be of one of `mechanisms`.
+    pub(crate) fn parse(
+        token: &'a [u8],
+        mechanisms: impl IntoIterator<Item = Oid>,
+    ) -> Result<Self, Malformed> {
+        let (oid, rest) = split_frame(token)?;
+        let mechanism = mechanisms
+            .into_iter()
+            .find(|mechanism| mechanism.bytes() == oid)
+            .ok_or(Malformed::Mechanism)?;
+        let (version, rest) = rest.split_first().ok_or(Malformed::Frame)?;
+        if *version != VERSION {
+            return Err(Malformed::Version(*version));
+        }
+        let tag = rest.first_chunk::<TAG>().ok_or(Malformed::Frame)?;
+        Ok(Self {
+            mechanism,
+            tag: Tag::from_bytes(*tag),
+            body: Body::behind(head_length(mechanism), token)?,
+        })
+    }
+
+    /// The state, if the token is the one that was sealed under `deposit`.
+    pub(crate) fn open(
+        &self,
+        deposit: &Deposit,
+        store: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Malformed> {
+        self.body.open(&cipher(deposit, &self.tag, store))
+    }
+}
+
 fn cipher(deposit: &Deposit, tag: &Tag, store: &[u8]) -> Aes256GcmSiv {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&*deposit.key).expect("any length of key will do");
-    mac.update(&1u32.to_be_bytes());
-    mac.update(b"baton context transfer\0");
-    mac.update(&deposit.bound_to(tag, store));
-    mac.update(&256u32.to_be_bytes());
-    let mut key = mac.finalize().into_bytes();
+    cipher_for(
+        &deposit.key,
+        b"baton context transfer",
+        &deposit.bound_to(tag, store),
+    )
+}
+
+/// A key that seals once, derived from `key` for `context`.
+pub(crate) fn cipher_for(key: &[u8; 32], label: &[u8], context: &[u8]) -> Aes256GcmSiv {
+    let mut key = derive(key, label, context);
     let cipher = Aes256GcmSiv::new(&key);
     key.as_mut_slice().zeroize();
     cipher
+}
+
+/// SP 800-108 in counter mode with HMAC-SHA-256: 256 bits.
+pub(crate) fn derive(key: &[u8; 32], label: &[u8], context: &[u8]) -> Output<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length of key will do");
+    mac.update(&1u32.to_be_bytes());
+    mac.update(label);
+    mac.update(&[0]);
+    mac.update(context);
+    mac.update(&256u32.to_be_bytes());
+    mac.finalize().into_bytes()
 }

@@ -60,6 +60,39 @@ pub enum Error {
     /// The context is a copy that `fork` made, and another process has exported it.
     #[error("the context is no longer here")]
     HandedOn(#[source] once::Gone),
+    /// The context is not established, and nobody asked for a half-open transfer.
+    #[error("the context is not established yet, and the export does not ask for a half-open one")]
+    HalfOpen,
+    /// Half-open tokens are sealed under a key of the service, and there is none.
+    #[error("no key for half-open tokens is configured (`half_open_keys`)")]
+    NoServiceKey,
+    /// The service's keys cannot be read.
+    #[error("the keys for half-open tokens in {path} cannot be used")]
+    ServiceKeys {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The half-open token names a key that the service does not have, or not any more.
+    #[error("the half-open token is sealed under a key that this service does not have")]
+    UnknownKey,
+    /// What was sealed is not the table of a half-open token.
+    #[error("the half-open token is malformed")]
+    HalfOpenTable(#[source] wire::fields::FieldError),
+    /// An acceptor's handshake for an initiator, or the other way round.
+    #[error("the half-open token is of the other side of a handshake")]
+    OtherSide,
+    /// The half-open token is bound to another channel than the importer's.
+    #[error("the half-open token is bound to another channel")]
+    OtherChannel,
+    /// Somebody went on with the handshake already.
+    #[error("the half-open token was redeemed before")]
+    Redeemed,
+    /// Whether it was is not known.
+    #[error("whether the half-open token was redeemed before is not known")]
+    NotRedeemable(#[source] once::ClaimError),
     /// The system has no memory for what the copies of a context share.
     #[error("no memory that a child of fork shares")]
     Mark(#[source] std::io::Error),
@@ -72,19 +105,29 @@ impl Error {
     /// The status (design of the transfer: T2, T5, T6, T13).
     pub fn major(&self) -> Major {
         match self {
-            Self::SwitchedOff | Self::NotTransferable => Major::Unavailable,
+            Self::SwitchedOff | Self::NotTransferable | Self::NoServiceKey => Major::Unavailable,
             Self::ContextExpired => Major::ContextExpired,
             Self::NoLifetime
             | Self::TooLong(_)
             | Self::Policy(_)
             | Self::Store(_)
             | Self::Mark(_)
+            | Self::ServiceKeys { .. }
             | Self::Deposit(_) => Major::Failure,
             Self::Save(cause) => cause.major(),
-            Self::Malformed(_) | Self::Restore(_) => Major::DefectiveToken,
-            Self::NotThere | Self::TokenExpired | Self::TakenFirst | Self::HandedOn(_) => {
-                Major::NoContext
-            }
+            Self::Malformed(_)
+            | Self::Restore(_)
+            | Self::UnknownKey
+            | Self::HalfOpenTable(_)
+            | Self::OtherSide => Major::DefectiveToken,
+            Self::NotThere
+            | Self::TokenExpired
+            | Self::TakenFirst
+            | Self::HandedOn(_)
+            | Self::HalfOpen
+            | Self::Redeemed
+            | Self::NotRedeemable(_) => Major::NoContext,
+            Self::OtherChannel => Major::BadBindings,
             Self::Refused(_) => Major::Unauthorized,
         }
     }
@@ -110,6 +153,15 @@ impl Error {
                 Self::TooLong(_) => 15,
                 Self::HandedOn(_) => 16,
                 Self::Mark(_) => 17,
+                Self::HalfOpen => 18,
+                Self::NoServiceKey => 19,
+                Self::ServiceKeys { .. } => 20,
+                Self::UnknownKey => 21,
+                Self::HalfOpenTable(_) => 22,
+                Self::OtherSide => 23,
+                Self::OtherChannel => 24,
+                Self::Redeemed => 25,
+                Self::NotRedeemable(_) => 26,
             }
     }
 }

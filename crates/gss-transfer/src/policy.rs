@@ -20,8 +20,8 @@ pub const MAX_LISTED: usize = 16;
 pub struct Policy {
     /// A process of the exporter's effective user.
     pub same_user: bool,
-    /// Whoever holds the other end of the private socket that the context is sent over. It names nobody where the
-    /// context travels in another way.
+    /// Whoever holds the other end of the private socket that the context is sent over, or the service's key that a half-open
+    /// handshake is sealed under. It names nobody where the context travels in another way.
     pub holder: bool,
     /// Processes of these effective users.
     pub users: Vec<u32>,
@@ -62,7 +62,7 @@ impl Policy {
         policy
     }
 
-    /// Whoever holds the other end of the private socket.
+    /// Whoever holds the other end of the private socket, or the service's key.
     pub const fn holder() -> Self {
         let mut policy = Self::nobody();
         policy.holder = true;
@@ -305,7 +305,8 @@ impl Terms {
     }
 
     const fn names_holder(&self, carrier: Carrier) -> bool {
-        self.who & HOLDER != 0 && matches!(carrier, Carrier::PrivateSocket)
+        let held = matches!(carrier, Carrier::PrivateSocket | Carrier::ServiceKey);
+        self.who & HOLDER != 0 && held
     }
 
     /// Appends the one encoding of these terms.
