@@ -1,5 +1,6 @@
 //! GSS-API terms: [OIDs](oid), [names](name), [flags], [channel bindings](bindings), [status and errors](error), [token framing](framing),
-//! the [sequence window](sequence), and the [traits](mechanism) that a mechanism offers.
+//! the [sequence window](sequence), the [traits](mechanism) that a mechanism offers, and the forms of [messages](message) that lie
+//! in buffers of their caller's.
 //!
 //! Nothing here knows a mechanism or a cryptographic algorithm. The world (clock, randomness, the once-store) comes in as a
 //! [`Host`](host::Host).
@@ -11,6 +12,7 @@ pub mod flags;
 pub mod framing;
 pub mod host;
 pub mod mechanism;
+pub mod message;
 pub mod name;
 pub mod oid;
 pub mod sequence;

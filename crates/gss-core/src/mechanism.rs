@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Major};
 use crate::flags::Flags;
 use crate::host::Host;
+use crate::message::{Batched, MessageBuffers};
 use crate::name::Name;
 use crate::oid::Oid;
 use crate::sequence::Order;
@@ -181,6 +182,37 @@ pub trait SecurityContext: Send + Sync {
         _length: usize,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         Err(NotOffered("pseudo-random function (RFC 4401)").into())
+    }
+
+    /// The forms of messages that lie in buffers of their caller's, where the mechanism has them.
+    fn buffers(&self) -> Option<&dyn MessageBuffers> {
+        None
+    }
+
+    /// `GSS_Wrap` of each message of a batch, in its order, as if one after another; tells whether they are encrypted. After
+    /// an error none is wrapped.
+    fn wrap_many(&self, confidential: bool, batch: &mut [Batched<'_>]) -> Result<bool, Error> {
+        let before: Vec<_> = batch.iter().map(|one| one.output.len()).collect();
+        let mut encrypted = confidential;
+        for at in 0..batch.len() {
+            let Batched { input, output } = &mut batch[at];
+            match self.wrap(confidential, input, output) {
+                Ok(state) => encrypted &= state,
+                Err(error) => {
+                    let starts = batch.iter_mut().zip(before);
+                    starts.for_each(|(one, start)| one.output.truncate(start));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(encrypted)
+    }
+
+    /// `GSS_Unwrap` of each token of a batch, in its order, as if one after another: each has its own outcome, and those
+    /// after one that fails are unwrapped all the same.
+    fn unwrap_many(&self, batch: &mut [Batched<'_>]) -> Vec<Result<Unwrapped, Error>> {
+        let each = |one: &mut Batched<'_>| self.unwrap(one.input, one.output);
+        batch.iter_mut().map(each).collect()
     }
 
     /// All of the state, keys included, for [`Restore`]. The context is as it was: wiping is dropping it.

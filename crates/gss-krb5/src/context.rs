@@ -1,10 +1,13 @@
 //! An established context.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
 use gss_core::mechanism::{Facts, PrfKey, SecurityContext, Unwrapped};
+use gss_core::message::{Batched, IoVec, IovLengths, MessageBuffers, Room};
 use gss_core::sequence::{Order, SequenceWindow};
 use wire::random::Random;
 use zeroize::Zeroizing;
@@ -14,9 +17,9 @@ use crate::keys::{Keys, Role};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::state::{self, State};
-use crate::token::HEADER;
 
-/// A context with both its directions, each under its own lock: two threads may wrap and unwrap at once.
+/// A context with both its directions. Any number of threads may use it at once: sequence numbers are taken and noted one
+/// by one, and no lock is held while a message is encrypted or verified.
 ///
 /// It goes on protecting messages after it has expired, because long sessions live on that, as they do with MIT's library;
 /// asking for its lifetime and exporting it is another matter.
@@ -24,8 +27,8 @@ pub struct Context {
     facts: Facts,
     keys: Arc<Keys>,
     authorization_data: Vec<u8>,
-    sender: Mutex<Sender>,
-    receiver: Mutex<Receiver>,
+    sender: Sender,
+    receiver: Receiver,
 }
 
 /// What a handshake, or a reader of saved state, makes a context of.
@@ -56,14 +59,14 @@ impl Established {
             Role::Acceptor
         };
         let keys = Arc::new(self.keys);
-        let (sender, mut receiver) = keys.split(us, self.next, self.window, random);
-        receiver.dce_style = self.facts.flags.contains(Flags::DCE_STYLE);
+        let dce = self.facts.flags.contains(Flags::DCE_STYLE);
+        let (sender, receiver) = keys.split(us, self.next, self.window, dce, random);
         Context {
             facts: self.facts,
             keys,
             authorization_data: self.authorization_data,
-            sender: Mutex::new(sender),
-            receiver: Mutex::new(receiver),
+            sender,
+            receiver,
         }
     }
 }
@@ -74,14 +77,6 @@ impl Context {
     /// The KDC sealed it, but a client may have put it there (RFC 4120 §5.4.1): a reader has to verify what is in it.
     pub fn authorization_data(&self) -> &[u8] {
         &self.authorization_data
-    }
-
-    fn sender(&self) -> Result<MutexGuard<'_, Sender>, Error> {
-        Ok(self.sender.lock().map_err(|_| Local::Poisoned)?)
-    }
-
-    fn receiver(&self) -> Result<MutexGuard<'_, Receiver>, Error> {
-        Ok(self.receiver.lock().map_err(|_| Local::Poisoned)?)
     }
 }
 
@@ -97,31 +92,44 @@ impl SecurityContext for Context {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<bool, GssError> {
-        self.sender()?.wrap(confidential, message, out);
+        let seq = self.sender.take(1);
+        self.sender.wrap_into(confidential, seq, message, out);
         Ok(confidential)
     }
 
     fn unwrap(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, GssError> {
-        Ok(self.receiver()?.unwrap(token, out)?)
+        Ok(self.receiver.unwrap(token, out)?)
     }
 
     fn get_mic(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), GssError> {
-        self.sender()?.get_mic(message, out);
+        let start = out.len();
+        out.resize(start + self.sender.mic_length(), 0);
+        let signed = self.sender.get_mic(&[message], &mut out[start..]);
+        signed.map_err(Error::from)?;
         Ok(())
     }
 
     fn verify_mic(&self, message: &[u8], token: &[u8]) -> Result<Order, GssError> {
-        Ok(self.receiver()?.verify_mic(message, token)?)
+        Ok(self.receiver.verify_mic(&[message], token)?)
     }
 
     fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> u32 {
-        let overhead = self.keys.overhead();
-        let added = if confidential {
-            HEADER + overhead.encryption + HEADER
-        } else {
-            HEADER + overhead.checksum
-        };
-        token_size.saturating_sub(added as u32)
+        let room = self.sender.room(confidential);
+        token_size.saturating_sub((room.before + room.after) as u32)
+    }
+
+    fn buffers(&self) -> Option<&dyn MessageBuffers> {
+        Some(self)
+    }
+
+    /// The numbers of a batch follow each other, whatever else is sent meanwhile.
+    fn wrap_many(&self, confidential: bool, batch: &mut [Batched<'_>]) -> Result<bool, GssError> {
+        let first = self.sender.take(batch.len());
+        for (at, Batched { input, output }) in (0..).zip(batch) {
+            let seq = first.wrapping_add(at);
+            self.sender.wrap_into(confidential, seq, input, output);
+        }
+        Ok(confidential)
     }
 
     fn pseudo_random(
@@ -134,14 +142,71 @@ impl SecurityContext for Context {
     }
 
     fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {
-        let next = self.sender()?.next;
-        let window = self.receiver()?.window.clone();
+        let window = self.receiver.window.lock();
+        let window = window.map_err(|_| Error::from(Local::Poisoned))?.clone();
         Ok(state::write(&State {
             facts: &self.facts,
             keys: &self.keys,
-            next,
+            next: self.sender.next.load(Ordering::Relaxed),
             window: &window,
             authorization_data: &self.authorization_data,
         }))
+    }
+}
+
+impl MessageBuffers for Context {
+    fn room(&self, confidential: bool, _message: usize) -> Room {
+        self.sender.room(confidential)
+    }
+
+    fn wrap_in_place(
+        &self,
+        confidential: bool,
+        associated: &[u8],
+        buffer: &mut [u8],
+        room: Room,
+    ) -> Result<bool, GssError> {
+        let wrapped = (self.sender).wrap_in_place(confidential, associated, buffer, room);
+        wrapped.map_err(Error::from)?;
+        Ok(confidential)
+    }
+
+    fn unwrap_in_place(
+        &self,
+        associated: &[u8],
+        token: &mut [u8],
+    ) -> Result<(Range<usize>, Unwrapped), GssError> {
+        Ok(self.receiver.unwrap_in_place(associated, token)?)
+    }
+
+    fn wrap_iov_lengths(
+        &self,
+        confidential: bool,
+        iov: &[IoVec<'_>],
+    ) -> Result<IovLengths, GssError> {
+        let lengths = self.sender.wrap_iov_lengths(confidential, iov);
+        Ok(lengths.map_err(Error::from)?)
+    }
+
+    fn wrap_iov(&self, confidential: bool, iov: &mut [IoVec<'_>]) -> Result<bool, GssError> {
+        let wrapped = self.sender.wrap_iov(confidential, iov);
+        Ok(wrapped.map_err(Error::from)?)
+    }
+
+    fn unwrap_iov(&self, iov: &mut [IoVec<'_>]) -> Result<Unwrapped, GssError> {
+        Ok(self.receiver.unwrap_iov(iov)?)
+    }
+
+    fn mic_length(&self) -> usize {
+        self.sender.mic_length()
+    }
+
+    fn get_mic_of(&self, parts: &[&[u8]], token: &mut [u8]) -> Result<usize, GssError> {
+        let signed = self.sender.get_mic(parts, token);
+        Ok(signed.map_err(Error::from)?)
+    }
+
+    fn verify_mic_of(&self, parts: &[&[u8]], token: &[u8]) -> Result<Order, GssError> {
+        Ok(self.receiver.verify_mic(parts, token)?)
     }
 }

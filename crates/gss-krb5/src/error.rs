@@ -3,6 +3,7 @@
 use gss_core::error::{Error as GssError, Major, Supplementary};
 use gss_core::framing::FrameError;
 use gss_core::host::ReplayCacheError;
+use gss_core::message::{BufferError, BufferKind};
 use krb5::exchange::ap::ApError;
 use krb5_crypto::CryptoError;
 use once::ClaimError;
@@ -32,6 +33,9 @@ pub enum Error {
     /// This host lacks something.
     #[error(transparent)]
     Local(#[from] Local),
+    /// The caller's buffers are not those that the call needs.
+    #[error(transparent)]
+    Buffers(#[from] BufferError),
 }
 
 /// What is wrong with the shape of a token or of a saved state.
@@ -56,6 +60,24 @@ pub enum Malformed {
     /// A MIC token says that it is sealed (RFC 4121 §4.2.2).
     #[error("a MIC token cannot be sealed")]
     SealedMic,
+    /// A buffer of a token in parts does not have the length that the token's header tells.
+    #[error("the {buffer} buffer of the token has {found} bytes, where its header tells {needed}")]
+    BufferLength {
+        /// Which one.
+        buffer: BufferKind,
+        /// Bytes it should have.
+        needed: usize,
+        /// Bytes it has.
+        found: usize,
+    },
+    /// A token in parts is rotated by another count than its parts are (RFC 4121 §4.2.5).
+    #[error("the token is rotated by {found} bytes, and its parts by {needed}")]
+    Rotation {
+        /// What the parts tell.
+        needed: usize,
+        /// What the token says.
+        found: u16,
+    },
     /// The authenticator's checksum has fewer than 24 octets (RFC 4121 §4.1.1).
     #[error("the authenticator's checksum is too short")]
     ChecksumShort,
@@ -137,7 +159,9 @@ pub enum Local {
 mod minor {
     /// `krb5`: RFC 4120 §7.5.9 counts from here.
     pub(super) const KRB5: u32 = 0x96c7_3a00;
+    pub(super) const KRB5_BAD_MSIZE: u32 = KRB5 + 190;
     pub(super) const ASN1_PARSE_ERROR: u32 = 1_859_794_441;
+    pub(super) const EINVAL: u32 = 22;
     const GGSS: u32 = 0x861b_6d00;
     pub(super) const G_WRONG_MECH: u32 = GGSS + 11;
     pub(super) const G_BAD_TOK_HEADER: u32 = GGSS + 12;
@@ -171,7 +195,9 @@ impl Error {
             ) => KRB_AP_ERR_REPEAT,
             Self::Local(Local::Replay(ClaimError::TooOld)) => KRB_AP_ERR_SKEW,
             Self::Local(Local::TicketExpired { .. }) => KRB_AP_ERR_TKT_EXPIRED,
-            Self::Malformed(_) | Self::PeerMisbehaved(_) | Self::Local(_) => KRB_ERR_GENERIC,
+            Self::Malformed(_) | Self::PeerMisbehaved(_) | Self::Local(_) | Self::Buffers(_) => {
+                KRB_ERR_GENERIC
+            }
         }
     }
 
@@ -196,7 +222,7 @@ impl Error {
                 | PeerMisbehaved::Checksum,
             ) => Major::BadMic,
             Self::Local(Local::TicketExpired { .. }) => Major::CredentialsExpired,
-            Self::Exchange(_) | Self::PeerRefused { .. } => Major::Failure,
+            Self::Exchange(_) | Self::PeerRefused { .. } | Self::Buffers(_) => Major::Failure,
             Self::Local(Local::Replay(_) | Local::SharedReplay(_) | Local::Poisoned) => {
                 Major::Failure
             }
@@ -219,6 +245,9 @@ impl Error {
                 | Malformed::ChecksumShort
                 | Malformed::BindingsLength
                 | Malformed::ChecksumPart => minor::KG_BAD_LENGTH,
+                Malformed::BufferLength { .. } | Malformed::Rotation { .. } => {
+                    minor::KRB5_BAD_MSIZE
+                }
                 Malformed::ApOptions => minor::KRB5.wrapping_add_signed(KRB_AP_ERR_MSG_TYPE),
                 Malformed::State(_) | Malformed::StateValue(_) | Malformed::StateKey(_) => {
                     minor::KG_CONTEXT
@@ -229,6 +258,12 @@ impl Error {
                 minor::KRB5.wrapping_add_signed(KRB_AP_ERR_INAPP_CKSUM)
             }
             Self::PeerMisbehaved(_) => 0,
+            Self::Buffers(
+                BufferError::TooShort { .. }
+                | BufferError::Room { .. }
+                | BufferError::Unpadded { .. },
+            ) => minor::KRB5_BAD_MSIZE,
+            Self::Buffers(_) => minor::EINVAL,
         }
     }
 

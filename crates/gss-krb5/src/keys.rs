@@ -1,8 +1,8 @@
 //! Which key protects what (RFC 4121 §2): chosen here once, split into two directions, and derived once, when it is first
 //! needed. A context that is handed on unused derives nothing.
 
-use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use gss_core::sequence::SequenceWindow;
 use krb5_crypto::{CipherKey, Key, KeyUsage, MacKey};
@@ -57,6 +57,7 @@ impl Keys {
         us: Role,
         next: u64,
         window: SequenceWindow,
+        dce: bool,
         random: Arc<dyn Random>,
     ) -> (Sender, Receiver) {
         let toward = |whose, from| Direction::new(Arc::clone(self), whose, from);
@@ -69,7 +70,8 @@ impl Keys {
         let sender = Sender {
             direction: toward(asserted.unwrap_or(Whose::Initiators), us),
             flags: TokenFlags(sent_by | subkey),
-            next,
+            next: AtomicU64::new(next),
+            dce,
             random,
         };
         let them = us.other();
@@ -77,8 +79,8 @@ impl Keys {
             plain: toward(Whose::Initiators, them),
             acceptor_subkey: asserted.map(|whose| toward(whose, them)),
             peer: them,
-            window,
-            dce_style: false,
+            dce,
+            window: Mutex::new(window),
         };
         (sender, receiver)
     }
@@ -90,21 +92,6 @@ impl Keys {
             _ => &self.initiators,
         }
     }
-
-    /// The length of a checksum on messages that we send.
-    pub(crate) fn overhead(&self) -> Overhead {
-        let enctype = self.of(Whose::Acceptors).enctype();
-        Overhead {
-            checksum: enctype.checksum_length(),
-            encryption: enctype.overhead(),
-        }
-    }
-}
-
-/// What protection adds to a message.
-pub(crate) struct Overhead {
-    pub(crate) checksum: usize,
-    pub(crate) encryption: usize,
 }
 
 /// Whose subkey it is: which of the two protocol keys.
@@ -119,9 +106,9 @@ pub(crate) struct Direction {
     keys: Arc<Keys>,
     whose: Whose,
     from: Role,
-    seal: OnceCell<CipherKey>,
-    wrap_mac: OnceCell<MacKey>,
-    mic: OnceCell<MacKey>,
+    seal: OnceLock<CipherKey>,
+    wrap_mac: OnceLock<MacKey>,
+    mic: OnceLock<MacKey>,
     /// The confounder's length and the tag's.
     pub(crate) confounder: usize,
     pub(crate) checksum: usize,
@@ -134,9 +121,9 @@ impl Direction {
             keys,
             whose,
             from,
-            seal: OnceCell::new(),
-            wrap_mac: OnceCell::new(),
-            mic: OnceCell::new(),
+            seal: OnceLock::new(),
+            wrap_mac: OnceLock::new(),
+            mic: OnceLock::new(),
             confounder: enctype.confounder_length(),
             checksum: enctype.checksum_length(),
         }

@@ -1,66 +1,202 @@
 //! The half of a context that verifies what the peer sent.
 
+use std::ops::Range;
+use std::sync::Mutex;
+
 use gss_core::mechanism::Unwrapped;
+use gss_core::message::{BufferKind, IoVec, at_most_one, the_one, with_list};
 use gss_core::sequence::{Order, SequenceWindow};
+use krb5_crypto::Piece;
 use zeroize::Zeroize;
 
-use crate::error::{Error, Malformed, PeerMisbehaved};
+use crate::error::{Error, Local, Malformed, PeerMisbehaved};
+use crate::iov::{Ends, add_pieces, add_signed, check_kinds};
 use crate::keys::{Direction, Role};
+use crate::layout::Layout;
 use crate::token::{HEADER, MicHeader, TokenFlags, WrapHeader};
 
-/// A direction for each key that the peer may use, and the window of its sequence numbers.
+/// A direction for each key that the peer may use, and the window of its sequence numbers, which is locked for as long as
+/// a number of a verified token is noted and not while it is verified.
 pub(crate) struct Receiver {
     pub(crate) plain: Direction,
     pub(crate) acceptor_subkey: Option<Direction>,
     pub(crate) peer: Role,
-    pub(crate) window: SequenceWindow,
-    /// In DCE style Windows, and after it Heimdal, rotate sealed tokens by EC + RRC, and say RRC.
-    pub(crate) dce_style: bool,
+    pub(crate) dce: bool,
+    pub(crate) window: Mutex<SequenceWindow>,
 }
 
 impl Receiver {
     /// Appends the message of a Wrap token to `out`, which is left as it was on an error.
-    pub(crate) fn unwrap(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error> {
+    pub(crate) fn unwrap(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error> {
         let (header, body) = WrapHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
         let start = out.len();
-        put_unrotated(body, self.rotation(header), out);
-        let opened = if header.flags.is_sealed() {
-            open(direction, header, &mut out[start..])
-        } else {
-            verify(direction, header, &out[start..])
-        };
-        match opened {
-            Ok(length) => out.truncate(start + length),
+        let (moved, rest) = body.split_at(self.rotation(header, body.len()));
+        out.reserve(body.len());
+        out.extend_from_slice(rest);
+        out.extend_from_slice(moved);
+        let body = &mut out[start..];
+        match open(direction, header, &[], body) {
+            Ok(data) => {
+                let length = data.len();
+                body.copy_within(data, 0);
+                out.truncate(start + length);
+                self.note(header)
+            }
             Err(error) => {
-                out[start..].zeroize();
+                body.zeroize();
                 out.truncate(start);
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(Unwrapped {
-            order: self.window.note(header.seq),
-            confidential: header.flags.is_sealed(),
-        })
     }
 
-    fn rotation(&self, header: WrapHeader) -> usize {
-        let extra = match self.dce_style && header.flags.is_sealed() {
-            true => header.ec,
-            false => 0,
+    /// Opens a Wrap token where it lies; the place of its message.
+    pub(crate) fn unwrap_in_place(
+        &self,
+        associated: &[u8],
+        token: &mut [u8],
+    ) -> Result<(Range<usize>, Unwrapped), Error> {
+        let (header, body) = WrapHeader::parse(token)?;
+        let direction = self.direction(header.flags)?;
+        let by = self.rotation(header, body.len());
+        let body = &mut token[HEADER..];
+        body.rotate_left(by);
+        match open(direction, header, associated, body) {
+            Ok(data) => Ok((HEADER + data.start..HEADER + data.end, self.note(header)?)),
+            Err(error) => {
+                body.zeroize();
+                Err(error)
+            }
+        }
+    }
+
+    /// By how much a body is rotated to the right (RFC 4121 §4.2.5). RRC may be any number: Windows sends 28 whatever the
+    /// length. With DCE style it rotates by EC and RRC together, and so does Heimdal.
+    fn rotation(&self, header: WrapHeader, length: usize) -> usize {
+        let more = if self.dce && header.flags.is_sealed() {
+            header.ec
+        } else {
+            0
         };
-        usize::from(header.rrc) + usize::from(extra)
+        let by = usize::from(header.rrc) + usize::from(more);
+        by.checked_rem(length).unwrap_or(0)
     }
 
-    /// Verifies a MIC token for `message`.
-    pub(crate) fn verify_mic(&mut self, message: &[u8], token: &[u8]) -> Result<Order, Error> {
+    /// Opens a Wrap token whose parts have buffers of their own.
+    pub(crate) fn unwrap_iov(&self, iov: &mut [IoVec<'_>]) -> Result<Unwrapped, Error> {
+        check_kinds(iov, &[BufferKind::MicToken])?;
+        if let Some(stream) = at_most_one(iov, BufferKind::Stream)? {
+            return self.unwrap_stream(stream, iov);
+        }
+        if let Some(at) = at_most_one(iov, BufferKind::Padding)? {
+            exactly(BufferKind::Padding, iov[at].bytes().len(), 0)?;
+        }
+        let ends = Ends::take(iov)?;
+        let header = WrapHeader::parse(ends.header).map(|(header, _)| header);
+        let opened = header.map_err(Error::from).and_then(|header| {
+            let trailer = ends.has_trailer();
+            self.open_parts(header, ends.header, ends.trailer, trailer, iov)
+        });
+        ends.put_back(iov);
+        opened
+    }
+
+    /// The same where all but what is sign-only is in one buffer. The message stays in it, and the data buffer becomes the
+    /// part that it is.
+    fn unwrap_stream(&self, stream: usize, iov: &mut [IoVec<'_>]) -> Result<Unwrapped, Error> {
+        let unexpected = [BufferKind::Header, BufferKind::Padding, BufferKind::Trailer];
+        check_kinds(iov, &unexpected)?;
+        let at = the_one(iov, BufferKind::Data)?;
+        let token = (iov[stream].buffer_mut()).map_or(&mut [][..], std::mem::take);
+        let (header, body) = WrapHeader::parse(token)?;
+        let direction = self.direction(header.flags)?;
+        let by = self.rotation(header, body.len());
+        token[HEADER..].rotate_left(by);
+        let header = WrapHeader { rrc: 0, ..header };
+        let layout = Layout::received(direction, header, true, self.dce);
+        let end = (token.len().checked_sub(layout.after()))
+            .filter(|end| *end >= layout.before())
+            .ok_or(Malformed::Short)?;
+        let (token, trailer) = token.split_at_mut(end);
+        let (front, data) = token.split_at_mut(layout.before());
+        iov[at] = IoVec::Data(data);
+        let opened = self.open_parts(header, front, trailer, true, iov);
+        iov[stream] = IoVec::Stream(front);
+        opened
+    }
+
+    fn open_parts(
+        &self,
+        header: WrapHeader,
+        front: &mut [u8],
+        trailer: &mut [u8],
+        has_trailer: bool,
+        iov: &mut [IoVec<'_>],
+    ) -> Result<Unwrapped, Error> {
+        let direction = self.direction(header.flags)?;
+        let layout = Layout::received(direction, header, has_trailer, self.dce);
+        exactly(BufferKind::Header, front.len(), layout.before())?;
+        exactly(BufferKind::Trailer, trailer.len(), layout.after())?;
+        if usize::from(header.rrc) != layout.rrc {
+            return Err(Malformed::Rotation {
+                needed: layout.rrc,
+                found: header.rrc,
+            }
+            .into());
+        }
+        let around = layout.split(front, trailer);
+        let opened = if layout.is_sealed() {
+            with_list(
+                iov.len() + 2,
+                || Piece::Sign(&[]),
+                |list| {
+                    let last = list.len() - 1;
+                    add_pieces(iov, &mut list[1..last]);
+                    list[0] = Piece::Seal(around.confounder);
+                    list[last] = Piece::Seal(around.tail);
+                    direction.seal().open_pieces(list, around.checksum)
+                },
+            )
+            .map_err(|_| PeerMisbehaved::Integrity)
+            .and_then(|()| header_copy(header, &around.tail[layout.filler..]))
+        } else {
+            verify_ec(direction, header)?;
+            let signed = header.signed();
+            with_list(
+                iov.len() + 1,
+                || &[][..],
+                |list| {
+                    add_signed(iov, list);
+                    list[iov.len()] = &signed;
+                    direction.wrap_mac().verify(list, around.checksum)
+                },
+            )
+            .map_err(|_| PeerMisbehaved::Integrity)
+        };
+        if let Err(error) = opened {
+            wipe_data(iov);
+            return Err(error.into());
+        }
+        self.note(header)
+    }
+
+    /// Verifies a MIC token for the message that is `parts` one after another.
+    pub(crate) fn verify_mic(&self, parts: &[&[u8]], token: &[u8]) -> Result<Order, Error> {
         let (header, checksum) = MicHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
-        direction
-            .mic()
-            .verify(&[message, &header.to_bytes()], checksum)
-            .map_err(|_| PeerMisbehaved::Integrity)?;
-        Ok(self.window.note(header.seq))
+        let signed = header.to_bytes();
+        with_list(
+            parts.len() + 1,
+            || &[][..],
+            |list| {
+                list[..parts.len()].copy_from_slice(parts);
+                list[parts.len()] = &signed;
+                direction.mic().verify(list, checksum)
+            },
+        )
+        .map_err(|_| PeerMisbehaved::Integrity)?;
+        self.order(header.seq)
     }
 
     /// The keys that the token's own flags name (RFC 4121 §4.2.2).
@@ -74,42 +210,108 @@ impl Receiver {
         let subkey = self.acceptor_subkey.as_ref();
         subkey.ok_or(PeerMisbehaved::NoAcceptorSubkey)
     }
-}
 
-/// Appends `body` rotated back to the left (RFC 4121 §4.2.5). RRC may be any number: Windows sends 28 whatever the length.
-fn put_unrotated(body: &[u8], rotation: usize, out: &mut Vec<u8>) {
-    let (moved, rest) = body.split_at(rotation.checked_rem(body.len()).unwrap_or(0));
-    out.reserve(body.len());
-    out.extend_from_slice(rest);
-    out.extend_from_slice(moved);
-}
-
-/// Decrypts `body`, moves the message to its front and gives the message's length.
-fn open(direction: &Direction, header: WrapHeader, body: &mut [u8]) -> Result<usize, Error> {
-    let plaintext =
-        (direction.seal().open_in_place(body)).map_err(|_| PeerMisbehaved::Integrity)?;
-    let (rest, copy) = (plaintext.len().checked_sub(HEADER))
-        .map(|length| plaintext.split_at(length))
-        .ok_or(PeerMisbehaved::HeaderCopy)?;
-    if !header.matches(copy) {
-        return Err(PeerMisbehaved::HeaderCopy.into());
+    fn note(&self, header: WrapHeader) -> Result<Unwrapped, Error> {
+        Ok(Unwrapped {
+            order: self.order(header.seq)?,
+            confidential: header.flags.is_sealed(),
+        })
     }
-    let length = (rest.len().checked_sub(usize::from(header.ec))).ok_or(Malformed::ExtraCount)?;
-    let confounder = direction.confounder;
-    body.copy_within(confounder..confounder + length, 0);
-    Ok(length)
+
+    fn order(&self, seq: u64) -> Result<Order, Error> {
+        let window = self.window.lock();
+        Ok(window.map_err(|_| Local::Poisoned)?.note(seq))
+    }
 }
 
-/// Verifies `message | checksum` and gives the message's length.
-fn verify(direction: &Direction, header: WrapHeader, body: &[u8]) -> Result<usize, Error> {
-    if usize::from(header.ec) != direction.checksum {
-        return Err(Malformed::ExtraCount.into());
+/// Verifies `body`, which is not rotated any more, and decrypts it where it lies; the place of its message.
+fn open(
+    direction: &Direction,
+    header: WrapHeader,
+    associated: &[u8],
+    body: &mut [u8],
+) -> Result<Range<usize>, Error> {
+    let sealed = header.flags.is_sealed();
+    let end = body.len().checked_sub(direction.checksum);
+    let end = end.ok_or_else(|| match sealed {
+        true => Error::from(PeerMisbehaved::Integrity),
+        false => Malformed::Short.into(),
+    })?;
+    let (body, checksum) = body.split_at_mut(end);
+    if sealed {
+        open_sealed(direction, header, associated, body, checksum)
+    } else {
+        verify_ec(direction, header)?;
+        direction
+            .wrap_mac()
+            .verify(&[associated, body, &header.signed()], checksum)
+            .map_err(|_| PeerMisbehaved::Integrity)?;
+        Ok(0..end)
     }
-    let length = (body.len().checked_sub(direction.checksum)).ok_or(Malformed::Short)?;
-    let (message, checksum) = body.split_at(length);
-    direction
-        .wrap_mac()
-        .verify(&[message, &header.signed()], checksum)
-        .map_err(|_| PeerMisbehaved::Integrity)?;
-    Ok(length)
+}
+
+fn open_sealed(
+    direction: &Direction,
+    header: WrapHeader,
+    associated: &[u8],
+    body: &mut [u8],
+    checksum: &[u8],
+) -> Result<Range<usize>, Error> {
+    let start = direction.confounder.min(body.len());
+    let seal = direction.seal();
+    let opened = if associated.is_empty() {
+        seal.open_pieces(&mut [Piece::Seal(body)], checksum)
+    } else {
+        let (confounder, rest) = body.split_at_mut(start);
+        let mut pieces = [
+            Piece::Seal(confounder),
+            Piece::Sign(associated),
+            Piece::Seal(rest),
+        ];
+        seal.open_pieces(&mut pieces, checksum)
+    };
+    opened.map_err(|_| PeerMisbehaved::Integrity)?;
+    let plaintext = body.len() - start;
+    let rest = (plaintext.checked_sub(HEADER)).ok_or(PeerMisbehaved::HeaderCopy)?;
+    header_copy(header, &body[start + rest..])?;
+    let length = (rest.checked_sub(usize::from(header.ec))).ok_or(Malformed::ExtraCount)?;
+    Ok(start..start + length)
+}
+
+fn header_copy(header: WrapHeader, copy: &[u8]) -> Result<(), PeerMisbehaved> {
+    if header.matches(copy) {
+        Ok(())
+    } else {
+        Err(PeerMisbehaved::HeaderCopy)
+    }
+}
+
+/// Without confidentiality EC is the checksum's length (RFC 4121 §4.2.3).
+fn verify_ec(direction: &Direction, header: WrapHeader) -> Result<(), Malformed> {
+    if usize::from(header.ec) == direction.checksum {
+        Ok(())
+    } else {
+        Err(Malformed::ExtraCount)
+    }
+}
+
+/// The parts of a token have just the lengths that its header tells.
+fn exactly(buffer: BufferKind, found: usize, needed: usize) -> Result<(), Malformed> {
+    if found == needed {
+        Ok(())
+    } else {
+        Err(Malformed::BufferLength {
+            buffer,
+            needed,
+            found,
+        })
+    }
+}
+
+fn wipe_data(iov: &mut [IoVec<'_>]) {
+    for piece in iov {
+        if let IoVec::Data(bytes) = piece {
+            bytes.zeroize();
+        }
+    }
 }
