@@ -19,8 +19,8 @@ use crate::{Error, Facts, Order, Unwrapped};
 /// An established security context.
 ///
 /// It protects messages for as long as it lives, also after its ticket has expired (long database sessions live on that);
-/// [`lifetime`](Self::lifetime) tells whether it has, and an expired one is not exported. Two threads may wrap and
-/// unwrap at once.
+/// [`lifetime`](Self::lifetime) tells whether it has, and an expired one is not exported. Any number of threads may use it
+/// at once, and none waits for another's encryption.
 ///
 /// It cannot be cloned: it is here, or, after [`export`](Self::export), it is with whoever [imports](Self::import) the token.
 /// `fork` copies it all the same: as soon as one process has exported it, calls on every other copy answer `GSS_S_NO_CONTEXT`.
@@ -59,6 +59,16 @@ pub struct Message {
     pub order: Order,
     /// Whether it was encrypted.
     pub confidential: bool,
+}
+
+impl Message {
+    pub(crate) fn new(data: Vec<u8>, unwrapped: Unwrapped) -> Self {
+        Self {
+            data,
+            order: unwrapped.order,
+            confidential: unwrapped.confidential,
+        }
+    }
 }
 
 /// How a context is to be exported. By default as the [configuration](crate::Config::transfer) says.
@@ -152,10 +162,16 @@ impl Context {
     pub fn wrap(&self, confidential: bool, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut token = Vec::new();
         let encrypted = self.wrap_into(confidential, message, &mut token)?;
+        self.kept_promise(confidential, encrypted)?;
+        Ok(token)
+    }
+
+    /// A message that was to be encrypted is.
+    pub(crate) fn kept_promise(&self, confidential: bool, encrypted: bool) -> Result<(), Error> {
         if confidential && !encrypted {
             return Err(NotConfidential.into());
         }
-        Ok(token)
+        Ok(())
     }
 
     /// `GSS_Wrap`: appends the token of `message` to `out` and tells whether it is encrypted.
@@ -171,15 +187,8 @@ impl Context {
     /// `GSS_Unwrap`: the message in `token`.
     pub fn unwrap(&self, token: &[u8]) -> Result<Message, Error> {
         let mut data = Vec::new();
-        let Unwrapped {
-            order,
-            confidential,
-        } = self.unwrap_into(token, &mut data)?;
-        Ok(Message {
-            data,
-            order,
-            confidential,
-        })
+        let unwrapped = self.unwrap_into(token, &mut data)?;
+        Ok(Message::new(data, unwrapped))
     }
 
     /// `GSS_Unwrap`: appends the message in `token` to `out`, which is left as it was on an error.
@@ -296,6 +305,11 @@ impl Context {
         policy
             .bind(&identity::of_this_process(policy.wanted()))
             .map_err(gss_transfer::Error::Policy)
+    }
+
+    /// The mechanism's context, if it is here.
+    pub(crate) fn here(&self) -> Result<&dyn SecurityContext, Error> {
+        self.inner.here()
     }
 
     pub(crate) fn environment(&self) -> &Environment {
