@@ -19,7 +19,7 @@ fn realm() -> DevelopmentRealm {
 
 #[test]
 fn contexts_with_each_enctype() {
-    for enctype in [17, 18, 19, 20] {
+    for enctype in [17, 18, 19, 20, 25, 26] {
         let realm = DevelopmentRealm::builder("EXAMPLE.TEST")
             .user("alice", "secret")
             .service("HTTP/localhost")

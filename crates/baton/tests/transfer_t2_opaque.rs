@@ -12,7 +12,7 @@ fn major(site: &Site, token: &[u8]) -> Major {
 
 #[test]
 fn every_bit_flip_cut_and_extension_is_refused_and_the_true_token_still_imports() {
-    for enctype in [17, 18, 19, 20] {
+    for enctype in [17, 18, 19, 20, 25, 26] {
         let site = Site {
             enctype,
             ..Site::in_memory()

@@ -21,7 +21,7 @@ const SIDES: [bool; 2] = [false, true];
 
 #[test]
 fn messages_go_on_in_sequence_on_both_sides() {
-    for enctype in [17, 18, 19, 20] {
+    for enctype in [17, 18, 19, 20, 25, 26] {
         for mutual in [true, false] {
             let optional = Flags::MUTUAL.when(mutual);
             let site = Site {

@@ -9,7 +9,7 @@ use gss_core::host::Host;
 use gss_core::mechanism::{Facts, Failure, HalfOpen, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
-use krb5::exchange::ap::{ApError, Awaited, Request, ThirdLeg};
+use krb5::exchange::ap::{self, ApError, Awaited, Request, ThirdLeg};
 use krb5::formats::ccache::TimeOffset;
 use krb5::formats::settings::DEFAULT_ENCTYPES;
 use krb5::messages::{
@@ -60,7 +60,7 @@ pub struct InitOptions {
     pub flags: Flags,
     /// The channel.
     pub bindings: Option<ChannelBindings>,
-    /// Of which enctypes a subkey may be that the acceptor asserts.
+    /// Of which enctypes the session key may be, and a subkey that the acceptor asserts.
     pub permitted_enctypes: Arc<[&'static Enctype]>,
     /// Where requests have their times from. All initiators by one clock share it.
     pub times: AuthenticatorTimes,
@@ -100,6 +100,7 @@ fn begin(
     options: &InitOptions,
     host: &Host<'_>,
 ) -> Result<Step, Error> {
+    ap::check_permitted(ticket.key.enctype(), &options.permitted_enctypes)?;
     let offset = micros(ticket.time_offset);
     if shifted(host.now(), offset) > ticket.endtime {
         let server = ticket.server.to_string();

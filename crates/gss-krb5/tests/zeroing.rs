@@ -217,7 +217,7 @@ fn use_the_stack() {
 #[test]
 fn no_key_is_left_when_everything_is_dropped() {
     let mut keys = Vec::new();
-    for number in [17, 18, 19, 20] {
+    for number in [17, 18, 19, 20, 25, 26] {
         live(Enctype::from_number(number).unwrap(), &mut keys);
     }
     let kept = Enctype::from_number(18)

@@ -2,12 +2,12 @@
 
 use aes::cipher::consts::U16;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use hmac::digest::block_api::{BlockSizeUser, EagerHash};
+use hmac::digest::block_api::BlockSizeUser;
 use hmac::digest::typenum::Unsigned;
 use zeroize::ZeroizeOnDrop;
 
 use crate::cts::{self, BLOCK};
-use crate::mac::{Hmac, same};
+use crate::mac::{Code, Keyed, same};
 use crate::pieces::{self, Piece};
 use crate::{Enctype, IntegrityError};
 
@@ -27,50 +27,55 @@ impl CipherKey {
         self.enctype
     }
 
-    /// Makes `buffer` the ciphertext of RFC 3961 §5.3 or RFC 8009 §5.
+    /// Makes `buffer` the ciphertext of RFC 3961 §5.3, RFC 8009 §5 or RFC 4757 §5.
     ///
-    /// The buffer holds the confounder (16 random bytes that the caller has put there), the plaintext, and room for
-    /// the checksum.
+    /// The buffer has [`Enctype::sealed_length`] bytes: [`Enctype::header_length`], of which the last
+    /// [`Enctype::confounder_length`] are random (the caller has put them there), the plaintext, zeros up to
+    /// [`Enctype::padded_length`], and [`Enctype::trailer_length`] of room.
     ///
     /// # Panics
-    /// If the buffer is shorter than [`Enctype::overhead`]: its length is the caller's, never a peer's.
+    /// If no message has a ciphertext of the buffer's length, which is the caller's, never a peer's.
     pub fn seal_in_place(&self, buffer: &mut [u8]) {
-        let room = self.enctype.checksum_length();
         assert!(
-            buffer.len() >= self.enctype.overhead(),
-            "a buffer without room for confounder and checksum"
+            self.check_length(buffer.len()).is_ok(),
+            "a buffer without room for confounder, padding and checksum"
         );
-        let (message, checksum) = buffer.split_at_mut(buffer.len() - room);
+        let (message, checksum) = self.enctype.split_checksum_mut(buffer);
         self.sealer.seal(message, checksum);
     }
 
     /// Checks the ciphertext in `buffer` and decrypts it there; gives the plaintext without its confounder.
     ///
-    /// After an error the buffer holds nothing of the plaintext.
+    /// Zeros may follow the plaintext, see [`Enctype::padded_length`]. After an error the buffer holds nothing of the
+    /// plaintext.
     pub fn open_in_place<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a mut [u8], IntegrityError> {
-        let wanted = self.enctype.overhead();
-        if buffer.len() < wanted {
-            return Err(IntegrityError::TooShort {
-                wanted,
-                found: buffer.len(),
-            });
-        }
-        let end = buffer.len() - self.enctype.checksum_length();
-        let (message, checksum) = buffer.split_at_mut(end);
+        self.check_length(buffer.len())?;
+        let (message, checksum) = self.enctype.split_checksum_mut(buffer);
         self.sealer.open(message, checksum)?;
-        Ok(&mut message[BLOCK..])
+        Ok(&mut message[self.enctype.confounder_length()..])
+    }
+
+    fn check_length(&self, found: usize) -> Result<(), IntegrityError> {
+        let wanted = self.enctype.overhead();
+        let Some(plaintext) = found.checked_sub(wanted) else {
+            return Err(IntegrityError::TooShort { wanted, found });
+        };
+        if self.enctype.padded_length(plaintext) != plaintext {
+            return Err(IntegrityError::PartialBlock { found });
+        }
+        Ok(())
     }
 
     /// The same as [`seal_in_place`](Self::seal_in_place) where the message lies in several places, among which parts may
     /// be that are signed and not encrypted. The first bytes to encrypt are the confounder.
     ///
     /// # Panics
-    /// If less than a confounder is to be encrypted, or `checksum` does not have a checksum's length.
+    /// If `checksum` does not have a checksum's length, or no message has a ciphertext of the length of both.
     pub fn seal_pieces(&self, pieces: &mut [Piece<'_>], checksum: &mut [u8]) {
+        let length = pieces::sealed_length(pieces) + checksum.len();
         assert!(
-            pieces::sealed_length(pieces) >= self.enctype.confounder_length()
-                && checksum.len() == self.enctype.checksum_length(),
-            "pieces without room for confounder and checksum"
+            self.check_length(length).is_ok() && checksum.len() == self.enctype.checksum_length(),
+            "pieces without room for confounder, padding and checksum"
         );
         if let [Piece::Seal(message)] = pieces {
             self.sealer.seal(message, checksum);
@@ -91,13 +96,7 @@ impl CipherKey {
         if found != wanted {
             return Err(IntegrityError::ChecksumLength { wanted, found });
         }
-        let (wanted, found) = (
-            self.enctype.overhead(),
-            pieces::sealed_length(pieces) + found,
-        );
-        if found < wanted {
-            return Err(IntegrityError::TooShort { wanted, found });
-        }
+        self.check_length(pieces::sealed_length(pieces) + found)?;
         if let [Piece::Seal(message)] = pieces {
             self.sealer.open(message, checksum)
         } else {
@@ -108,7 +107,8 @@ impl CipherKey {
 
 impl ZeroizeOnDrop for CipherKey {}
 
-/// What a [`CipherKey`] holds, whatever its algorithms. `message` has at least one block.
+/// What a [`CipherKey`] holds, whatever its algorithms. `message` begins with its confounder, and has whole blocks where the
+/// cipher needs them.
 pub(crate) trait Seal: Send + Sync + ZeroizeOnDrop {
     fn seal(&self, message: &mut [u8], checksum: &mut [u8]);
 
@@ -122,35 +122,35 @@ pub(crate) trait Seal: Send + Sync + ZeroizeOnDrop {
     fn open_pieces(&self, pieces: &mut [Piece<'_>], checksum: &[u8]) -> Result<(), IntegrityError>;
 }
 
-/// RFC 3961 §5.3: the checksum is over the plaintext.
-pub(crate) struct SignThenEncrypt<A, H: EagerHash> {
+/// RFC 3961 §5.3, RFC 6803 §6: the checksum is over the plaintext.
+pub(crate) struct SignThenEncrypt<A, C> {
     cipher: A,
-    mac: Hmac<H>,
+    mac: Keyed<C>,
 }
 
 /// RFC 8009 §5: the checksum is over the initial vector and the ciphertext.
-pub(crate) struct EncryptThenSign<A, H: EagerHash> {
+pub(crate) struct EncryptThenSign<A, C> {
     cipher: A,
-    mac: Hmac<H>,
+    mac: Keyed<C>,
 }
 
 /// The initial vector of every message here.
 const INITIAL_VECTOR: [u8; BLOCK] = [0; BLOCK];
 
-impl<A: KeyInit, H: EagerHash> SignThenEncrypt<A, H> {
+impl<A: KeyInit, C: Code> SignThenEncrypt<A, C> {
     pub(crate) fn new(ke: &[u8], ki: &[u8]) -> Self {
         Self {
             cipher: expand(ke),
-            mac: Hmac::new(ki),
+            mac: Keyed::new(ki),
         }
     }
 }
 
-impl<A: KeyInit, H: EagerHash> EncryptThenSign<A, H> {
+impl<A: KeyInit, C: Code> EncryptThenSign<A, C> {
     pub(crate) fn new(ke: &[u8], ki: &[u8]) -> Self {
         Self {
             cipher: expand(ke),
-            mac: Hmac::new(ki),
+            mac: Keyed::new(ki),
         }
     }
 }
@@ -160,19 +160,18 @@ pub(crate) fn expand<A: KeyInit>(key: &[u8]) -> A {
     A::new_from_slice(key).expect("the row has the cipher's key length")
 }
 
-impl<A, H> Seal for SignThenEncrypt<A, H>
+impl<A, C> Seal for SignThenEncrypt<A, C>
 where
     A: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
     A: Send + Sync + ZeroizeOnDrop,
-    H: EagerHash,
-    H::Core: Send + Sync + ZeroizeOnDrop,
+    C: Code,
 {
     fn seal(&self, message: &mut [u8], checksum: &mut [u8]) {
         let mut mac = self.mac.start();
         cts::encrypt(
             &self.cipher,
             message,
-            H::BlockSize::USIZE,
+            C::BlockSize::USIZE,
             |message, next| {
                 mac.update(&message[next]);
             },
@@ -207,12 +206,11 @@ where
     }
 }
 
-impl<A, H> Seal for EncryptThenSign<A, H>
+impl<A, C> Seal for EncryptThenSign<A, C>
 where
     A: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
     A: Send + Sync + ZeroizeOnDrop,
-    H: EagerHash,
-    H::Core: Send + Sync + ZeroizeOnDrop,
+    C: Code,
 {
     fn seal(&self, message: &mut [u8], checksum: &mut [u8]) {
         let mut mac = self.mac.start();
@@ -221,7 +219,7 @@ where
         cts::encrypt(
             &self.cipher,
             message,
-            H::BlockSize::USIZE,
+            C::BlockSize::USIZE,
             |message, next| {
                 // A block behind the cipher: what stealing may still change is left out, and with the initial vector
                 // in front the hash gets its own blocks whole.
@@ -262,12 +260,6 @@ fn after_vector<'a>(pieces: &'a [Piece<'_>]) -> impl Iterator<Item = &'a [u8]> {
     core::iter::once(&INITIAL_VECTOR[..]).chain(pieces.iter().map(Piece::bytes))
 }
 
-impl<A: ZeroizeOnDrop, H: EagerHash> ZeroizeOnDrop for SignThenEncrypt<A, H> where
-    H::Core: ZeroizeOnDrop
-{
-}
+impl<A: ZeroizeOnDrop, C: Code> ZeroizeOnDrop for SignThenEncrypt<A, C> {}
 
-impl<A: ZeroizeOnDrop, H: EagerHash> ZeroizeOnDrop for EncryptThenSign<A, H> where
-    H::Core: ZeroizeOnDrop
-{
-}
+impl<A: ZeroizeOnDrop, C: Code> ZeroizeOnDrop for EncryptThenSign<A, C> {}

@@ -3,13 +3,16 @@
 use core::fmt;
 
 use aes::{Aes128, Aes128Enc, Aes256, Aes256Enc};
+use camellia::{Camellia128, Camellia256};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384};
 use wire::random::Random;
 use zeroize::Zeroizing;
 
-use crate::cts::BLOCK;
+use crate::arcfour::ArcfourHmac;
+use crate::camellia::CtsCmac;
 use crate::profile::{HmacSha2, Profile, Simplified};
+use crate::triple_des::{self, Des3CbcHmacSha1};
 use crate::{CryptoError, Key, stack};
 
 /// The most PBKDF2 iterations that string-to-key parameters may ask for: a few seconds of one core.
@@ -17,14 +20,22 @@ use crate::{CryptoError, Key, stack};
 /// RFC 3962 §4 wants no limit below 50,000.
 pub const MAX_ITERATIONS: u32 = 1 << 22;
 
+/// RFC 3961 §6.3, deprecated by RFC 8429.
+pub const DES3_CBC_SHA1: &Enctype = &ROWS[0];
 /// RFC 3962.
-pub const AES128_CTS_HMAC_SHA1_96: &Enctype = &ROWS[0];
+pub const AES128_CTS_HMAC_SHA1_96: &Enctype = &ROWS[1];
 /// RFC 3962.
-pub const AES256_CTS_HMAC_SHA1_96: &Enctype = &ROWS[1];
+pub const AES256_CTS_HMAC_SHA1_96: &Enctype = &ROWS[2];
 /// RFC 8009.
-pub const AES128_CTS_HMAC_SHA256_128: &Enctype = &ROWS[2];
+pub const AES128_CTS_HMAC_SHA256_128: &Enctype = &ROWS[3];
 /// RFC 8009.
-pub const AES256_CTS_HMAC_SHA384_192: &Enctype = &ROWS[3];
+pub const AES256_CTS_HMAC_SHA384_192: &Enctype = &ROWS[4];
+/// RFC 4757, deprecated by RFC 8429.
+pub const ARCFOUR_HMAC: &Enctype = &ROWS[5];
+/// RFC 6803.
+pub const CAMELLIA128_CTS_CMAC: &Enctype = &ROWS[6];
+/// RFC 6803.
+pub const CAMELLIA256_CTS_CMAC: &Enctype = &ROWS[7];
 
 /// An encryption type: a row of the table of those that are implemented.
 pub struct Enctype {
@@ -32,25 +43,58 @@ pub struct Enctype {
     name: &'static str,
     aliases: &'static [&'static str],
     key_length: usize,
-    integrity_key_length: usize,
+    seed_length: usize,
     checksum_type: i32,
     checksum_length: usize,
-    default_iterations: u32,
+    checksum_place: Place,
+    confounder_length: usize,
+    padded_to: usize,
+    default_iterations: Option<u32>,
     salt_prefix: &'static [u8],
+    deprecated: bool,
     pub(crate) profile: &'static dyn Profile,
 }
 
-static ROWS: [Enctype; 4] = [
+/// Where in a ciphertext its checksum stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// RFC 4757 §5.
+    Front,
+    /// RFC 3961 §5.3, RFC 6803 §6, RFC 8009 §5.
+    End,
+}
+
+static ROWS: [Enctype; 8] = [
+    Enctype {
+        number: 16,
+        name: "des3-cbc-sha1",
+        aliases: &["des3-hmac-sha1", "des3-cbc-sha1-kd"],
+        key_length: 24,
+        seed_length: triple_des::SEED,
+        checksum_type: 12,
+        checksum_length: 20,
+        checksum_place: Place::End,
+        confounder_length: 8,
+        padded_to: 8,
+        default_iterations: None,
+        salt_prefix: b"",
+        deprecated: true,
+        profile: &Des3CbcHmacSha1,
+    },
     Enctype {
         number: 17,
         name: "aes128-cts-hmac-sha1-96",
         aliases: &["aes128-cts", "aes128-sha1"],
         key_length: 16,
-        integrity_key_length: 16,
+        seed_length: 16,
         checksum_type: 15,
         checksum_length: 12,
-        default_iterations: 4096,
+        checksum_place: Place::End,
+        confounder_length: 16,
+        padded_to: 1,
+        default_iterations: Some(4096),
         salt_prefix: b"",
+        deprecated: false,
         profile: &Simplified::<Aes128, Aes128Enc, Sha1>::new(),
     },
     Enctype {
@@ -58,11 +102,15 @@ static ROWS: [Enctype; 4] = [
         name: "aes256-cts-hmac-sha1-96",
         aliases: &["aes256-cts", "aes256-sha1"],
         key_length: 32,
-        integrity_key_length: 32,
+        seed_length: 32,
         checksum_type: 16,
         checksum_length: 12,
-        default_iterations: 4096,
+        checksum_place: Place::End,
+        confounder_length: 16,
+        padded_to: 1,
+        default_iterations: Some(4096),
         salt_prefix: b"",
+        deprecated: false,
         profile: &Simplified::<Aes256, Aes256Enc, Sha1>::new(),
     },
     Enctype {
@@ -70,24 +118,80 @@ static ROWS: [Enctype; 4] = [
         name: "aes128-cts-hmac-sha256-128",
         aliases: &["aes128-sha2"],
         key_length: 16,
-        integrity_key_length: 16,
+        seed_length: 16,
         checksum_type: 19,
         checksum_length: 16,
-        default_iterations: 32768,
+        checksum_place: Place::End,
+        confounder_length: 16,
+        padded_to: 1,
+        default_iterations: Some(32768),
         salt_prefix: b"aes128-cts-hmac-sha256-128\0",
-        profile: &HmacSha2::<Aes128, Sha256>::new(),
+        deprecated: false,
+        profile: &HmacSha2::<Aes128, Sha256>::new(16),
     },
     Enctype {
         number: 20,
         name: "aes256-cts-hmac-sha384-192",
         aliases: &["aes256-sha2"],
         key_length: 32,
-        integrity_key_length: 24,
+        seed_length: 32,
         checksum_type: 20,
         checksum_length: 24,
-        default_iterations: 32768,
+        checksum_place: Place::End,
+        confounder_length: 16,
+        padded_to: 1,
+        default_iterations: Some(32768),
         salt_prefix: b"aes256-cts-hmac-sha384-192\0",
-        profile: &HmacSha2::<Aes256, Sha384>::new(),
+        deprecated: false,
+        profile: &HmacSha2::<Aes256, Sha384>::new(24),
+    },
+    Enctype {
+        number: 23,
+        name: "arcfour-hmac",
+        aliases: &["rc4-hmac", "arcfour-hmac-md5"],
+        key_length: 16,
+        seed_length: 16,
+        checksum_type: -138,
+        checksum_length: 16,
+        checksum_place: Place::Front,
+        confounder_length: 8,
+        padded_to: 1,
+        default_iterations: None,
+        salt_prefix: b"",
+        deprecated: true,
+        profile: &ArcfourHmac,
+    },
+    Enctype {
+        number: 25,
+        name: "camellia128-cts-cmac",
+        aliases: &["camellia128-cts"],
+        key_length: 16,
+        seed_length: 16,
+        checksum_type: 17,
+        checksum_length: 16,
+        checksum_place: Place::End,
+        confounder_length: 16,
+        padded_to: 1,
+        default_iterations: Some(32768),
+        salt_prefix: b"camellia128-cts-cmac\0",
+        deprecated: false,
+        profile: &CtsCmac::<Camellia128>::new(),
+    },
+    Enctype {
+        number: 26,
+        name: "camellia256-cts-cmac",
+        aliases: &["camellia256-cts"],
+        key_length: 32,
+        seed_length: 32,
+        checksum_type: 18,
+        checksum_length: 16,
+        checksum_place: Place::End,
+        confounder_length: 16,
+        padded_to: 1,
+        default_iterations: Some(32768),
+        salt_prefix: b"camellia256-cts-cmac\0",
+        deprecated: false,
+        profile: &CtsCmac::<Camellia256>::new(),
     },
 ];
 
@@ -136,24 +240,74 @@ impl Enctype {
 
     /// Bytes in a confounder.
     pub const fn confounder_length(&self) -> usize {
-        BLOCK
+        self.confounder_length
     }
 
-    /// How many bytes a ciphertext is longer than its plaintext.
+    /// Whether RFC 8429 deprecates it: used only where the configuration says so.
+    pub const fn is_deprecated(&self) -> bool {
+        self.deprecated
+    }
+
+    /// Bytes of a ciphertext before the plaintext's place: the confounder, with RC4 behind the checksum.
+    pub const fn header_length(&self) -> usize {
+        self.confounder_length
+            + match self.checksum_place {
+                Place::Front => self.checksum_length,
+                Place::End => 0,
+            }
+    }
+
+    /// Bytes of a ciphertext behind the plaintext's place: the checksum, but for RC4.
+    pub const fn trailer_length(&self) -> usize {
+        self.overhead() - self.header_length()
+    }
+
+    /// How many bytes a ciphertext is longer than its plaintext, the padding aside.
     pub const fn overhead(&self) -> usize {
-        BLOCK + self.checksum_length
+        self.confounder_length + self.checksum_length
     }
 
-    /// Bytes in the keys that checksums are made with.
-    pub(crate) const fn integrity_key_length(&self) -> usize {
-        self.integrity_key_length
+    /// How many bytes a plaintext of `length` has once it is made of whole blocks. But for Triple DES it stays as it is.
+    ///
+    /// What is added are zeros (RFC 3961 §6.3), and nothing in the ciphertext tells how many: a decrypted message has to say
+    /// itself where it ends.
+    pub const fn padded_length(&self, length: usize) -> usize {
+        length.next_multiple_of(self.padded_to)
     }
 
-    /// The key of a password (RFC 3962 §4, RFC 8009 §4).
+    /// How many bytes the ciphertext of a plaintext of `length` has.
+    pub const fn sealed_length(&self, length: usize) -> usize {
+        self.overhead() + self.padded_length(length)
+    }
+
+    /// The checksum in a ciphertext of this enctype; all of one that is too short to have one.
+    pub fn checksum_of<'a>(&self, ciphertext: &'a [u8]) -> &'a [u8] {
+        let length = self.checksum_length.min(ciphertext.len());
+        match self.checksum_place {
+            Place::Front => &ciphertext[..length],
+            Place::End => &ciphertext[ciphertext.len() - length..],
+        }
+    }
+
+    /// The message and the checksum of a ciphertext, which has both.
+    pub(crate) fn split_checksum_mut<'a>(
+        &self,
+        ciphertext: &'a mut [u8],
+    ) -> (&'a mut [u8], &'a mut [u8]) {
+        match self.checksum_place {
+            Place::Front => {
+                let (checksum, message) = ciphertext.split_at_mut(self.checksum_length);
+                (message, checksum)
+            }
+            Place::End => ciphertext.split_at_mut(ciphertext.len() - self.checksum_length),
+        }
+    }
+
+    /// The key of a password (RFC 3962 §4, RFC 6803 §4, RFC 8009 §4; RFC 3961 §6.3.1; RFC 4757 §2).
     ///
     /// `params` are the string-to-key parameters as the KDC sent them: four octets with the iteration count, or `None` for
     /// the enctype's default. Nothing may have authenticated them, so a count below the default or above
-    /// [`MAX_ITERATIONS`] is refused.
+    /// [`MAX_ITERATIONS`] is refused. The deprecated enctypes have no parameters, and take empty ones for none.
     pub fn string_to_key(
         &'static self,
         password: &[u8],
@@ -161,25 +315,35 @@ impl Enctype {
         params: Option<&[u8]>,
     ) -> Result<Key, CryptoError> {
         let iterations = self.iterations(params)?;
-        Ok(self.stretch(password, salt, iterations))
+        self.stretch(password, salt, iterations)
     }
 
-    fn stretch(&'static self, password: &[u8], salt: &[u8], iterations: u32) -> Key {
+    fn stretch(
+        &'static self,
+        password: &[u8],
+        salt: &[u8],
+        iterations: u32,
+    ) -> Result<Key, CryptoError> {
         let salt = [self.salt_prefix, salt].concat();
-        let mut stretched = Zeroizing::new([0; 32]);
-        let stretched = &mut stretched[..self.key_length];
-        self.profile.pbkdf2(password, &salt, iterations, stretched);
         let mut key = self.blank_key();
-        self.profile
-            .derive(stretched, &mut [(b"kerberos", &mut key)]);
+        let made = self
+            .profile
+            .string_to_key(password, &salt, iterations, &mut key);
         stack::wipe();
-        Key::of(self, key)
+        made.map(|()| Key::of(self, key))
     }
 
     /// A new random key.
     pub fn random_key(&'static self, random: &dyn Random) -> Key {
+        self.key_of_seed(|seed| random.fill(seed))
+    }
+
+    /// The key of the seed that `fill` writes over zeros (random-to-key, RFC 3961 §3).
+    pub(crate) fn key_of_seed(&'static self, fill: impl FnOnce(&mut [u8])) -> Key {
         let mut key = self.blank_key();
-        random.fill(&mut key);
+        fill(&mut key[..self.seed_length]);
+        self.profile.random_to_key(&mut key);
+        stack::wipe();
         Key::of(self, key)
     }
 
@@ -189,8 +353,11 @@ impl Enctype {
     }
 
     fn iterations(&self, params: Option<&[u8]>) -> Result<u32, CryptoError> {
-        let Some(params) = params else {
-            return Ok(self.default_iterations);
+        let (least, params) = match (self.default_iterations, params) {
+            (Some(default), None) => return Ok(default),
+            (None, None | Some([])) => return Ok(0),
+            (None, Some(params)) => return Err(CryptoError::ParametersUnknown(params.len())),
+            (Some(default), Some(params)) => (default, params),
         };
         let octets = params
             .try_into()
@@ -198,10 +365,7 @@ impl Enctype {
         match u32::from_be_bytes(octets) {
             0 => Err(CryptoError::TooManyIterations(1 << 32)),
             count if count > MAX_ITERATIONS => Err(CryptoError::TooManyIterations(count.into())),
-            found if found < self.default_iterations => Err(CryptoError::TooFewIterations {
-                least: self.default_iterations,
-                found,
-            }),
+            found if found < least => Err(CryptoError::TooFewIterations { least, found }),
             count => Ok(count),
         }
     }
@@ -244,11 +408,11 @@ mod tests {
                 (AES256_CTS_HMAC_SHA1_96, "pbkdf2_256", "key_256"),
             ] {
                 let mut output = vec![0; enctype.key_length];
-                enctype
-                    .profile
-                    .pbkdf2(&password, &salt, iterations, &mut output);
+                pbkdf2::pbkdf2_hmac::<Sha1>(&password, &salt, iterations, &mut output);
                 assert_eq!(output, case.bytes(stretched), "{}", case.name());
-                let made = enctype.stretch(&password, &salt, iterations);
+                let made = enctype
+                    .stretch(&password, &salt, iterations)
+                    .expect("a key");
                 assert_eq!(*made.expose(), *case.bytes(key), "{}", case.name());
             }
         }
@@ -273,9 +437,53 @@ mod tests {
     }
 
     #[test]
+    fn rfc6803_string_to_key() {
+        let cases = read("rfc6803_string_to_key.txt");
+        assert_eq!(cases.len(), 7);
+        for case in cases {
+            let (password, salt) = (case.bytes("password"), case.bytes("salt"));
+            for (enctype, key) in [
+                (CAMELLIA128_CTS_CMAC, "key_128"),
+                (CAMELLIA256_CTS_CMAC, "key_256"),
+            ] {
+                let made = enctype.stretch(&password, &salt, case.number("iterations"));
+                let made = made.expect("a key");
+                assert_eq!(*made.expose(), *case.bytes(key), "{}", case.name());
+            }
+        }
+    }
+
+    #[test]
+    fn rfc3961_string_to_key_of_triple_des() {
+        let cases = read("rfc3961_des3_string_to_key.txt");
+        assert_eq!(cases.len(), 5);
+        for case in cases {
+            let (password, salt) = (case.bytes("password"), case.bytes("salt"));
+            for params in [None, Some(&[][..])] {
+                let key = DES3_CBC_SHA1.string_to_key(&password, &salt, params);
+                let key = key.expect("no parameters");
+                assert_eq!(*key.expose(), *case.bytes("key"), "{}", case.name());
+            }
+        }
+    }
+
+    /// RFC 4757 §2: UTF-16 in little-endian order, and no salt.
+    #[test]
+    fn a_password_for_rc4_is_text() {
+        let key = ARCFOUR_HMAC.string_to_key(b"foo", b"salt", None);
+        let expected = [
+            0xac, 0x8e, 0x65, 0x7f, 0x83, 0xdf, 0x82, 0xbe, 0xea, 0x5d, 0x43, 0xbd, 0xaf, 0x78,
+            0x00, 0xcc,
+        ];
+        assert_eq!(*key.expect("text").expose(), expected);
+        let refused = ARCFOUR_HMAC.string_to_key(b"f\xf6o", b"", None).err();
+        assert_eq!(refused, Some(CryptoError::PasswordNotText));
+    }
+
+    #[test]
     fn mit_string_to_key() {
         let cases = read("mit_string_to_key.txt");
-        assert_eq!(cases.len(), 16);
+        assert_eq!(cases.len(), 36);
         for case in cases {
             let enctype = Enctype::from_number(case.number("enctype") as i32).expect("known");
             let (password, salt) = (case.bytes("password"), case.bytes("salt"));
@@ -290,6 +498,13 @@ mod tests {
     fn hostile_parameters_are_refused() {
         for enctype in Enctype::all() {
             let refused = |params: &[u8]| enctype.string_to_key(b"p", b"s", Some(params)).err();
+            let Some(least) = enctype.default_iterations else {
+                for length in 1..=8 {
+                    let unknown = CryptoError::ParametersUnknown(length);
+                    assert_eq!(refused(&vec![0; length]), Some(unknown), "{enctype}");
+                }
+                continue;
+            };
             for (octets, count) in [
                 ([0, 0, 0, 0], 1 << 32),
                 ([0xff; 4], 0xffff_ffff),
@@ -302,7 +517,6 @@ mod tests {
                 let wrong = CryptoError::ParametersLength(length);
                 assert_eq!(refused(&vec![0; length]), Some(wrong), "{enctype}");
             }
-            let least = enctype.default_iterations;
             for found in [1, 1000, least - 1] {
                 let too_few = CryptoError::TooFewIterations { least, found };
                 assert_eq!(refused(&found.to_be_bytes()), Some(too_few), "{enctype}");
@@ -323,10 +537,18 @@ mod tests {
                 assert_eq!(Enctype::from_name(&upper), Some(row), "{upper}");
             }
         }
-        for number in [i32::MIN, -1, 0, 1, 16, 21, 23, i32::MAX] {
+        for number in [i32::MIN, -1, 0, 1, 15, 21, 22, 24, 27, i32::MAX] {
             assert_eq!(Enctype::from_number(number), None);
         }
-        for name in ["", "aes", "aes128", "des3-cbc-sha1", "aes256-cts "] {
+        for name in [
+            "",
+            "aes",
+            "aes128",
+            "des3",
+            "rc4",
+            "camellia",
+            "aes256-cts ",
+        ] {
             assert_eq!(Enctype::from_name(name), None, "{name}");
         }
     }
@@ -337,15 +559,54 @@ mod tests {
         let rows: Vec<_> = Enctype::all().iter().map(facts).collect();
         assert_eq!(
             rows,
-            [(17, 15, 12), (18, 16, 12), (19, 19, 16), (20, 20, 24)]
+            [
+                (16, 12, 20),
+                (17, 15, 12),
+                (18, 16, 12),
+                (19, 19, 16),
+                (20, 20, 24),
+                (23, -138, 16),
+                (25, 17, 16),
+                (26, 18, 16),
+            ]
         );
+        let deprecated = Enctype::all().iter().filter(|row| row.is_deprecated());
+        assert!(deprecated.map(Enctype::number).eq([16, 23]));
         for (constant, number) in [
+            (DES3_CBC_SHA1, 16),
+            (ARCFOUR_HMAC, 23),
+            (CAMELLIA128_CTS_CMAC, 25),
+            (CAMELLIA256_CTS_CMAC, 26),
             (AES128_CTS_HMAC_SHA1_96, 17),
             (AES256_CTS_HMAC_SHA1_96, 18),
             (AES128_CTS_HMAC_SHA256_128, 19),
             (AES256_CTS_HMAC_SHA384_192, 20),
         ] {
             assert_eq!(constant.number, number);
+        }
+    }
+
+    #[test]
+    fn a_ciphertexts_parts_are_where_its_row_says() {
+        let ciphertext: Vec<u8> = (0..60).collect();
+        for row in Enctype::all() {
+            let (header, trailer) = (row.header_length(), row.trailer_length());
+            assert_eq!(header + trailer, row.overhead(), "{row}");
+            let (message, checksum) = match row.number {
+                23 => (16..60, 0..16),
+                _ => (0..60 - trailer, 60 - trailer..60),
+            };
+            assert_eq!(*row.checksum_of(&ciphertext), ciphertext[checksum.clone()]);
+            let mut copy = ciphertext.clone();
+            let parts = row.split_checksum_mut(&mut copy);
+            assert_eq!(
+                (&*parts.0, &*parts.1),
+                (&ciphertext[message], &ciphertext[checksum])
+            );
+            assert_eq!(*row.checksum_of(&ciphertext[..5]), ciphertext[..5]);
+            let padded = if row.number == 16 { 16 } else { 9 };
+            assert_eq!(row.padded_length(9), padded, "{row}");
+            assert_eq!(row.sealed_length(9), row.overhead() + padded, "{row}");
         }
     }
 }

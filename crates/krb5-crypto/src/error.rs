@@ -17,6 +17,12 @@ pub enum CryptoError {
     /// String-to-key parameters are four octets (RFC 3962 §4, RFC 8009 §4).
     #[error("string-to-key parameters are 4 octets, not {0}")]
     ParametersLength(usize),
+    /// String-to-key parameters for an enctype that has none (RFC 3961 §6.3.1, RFC 4757 §2).
+    #[error("this enctype has no string-to-key parameters, and there are {0} octets of them")]
+    ParametersUnknown(usize),
+    /// The password is not UTF-8, so there is no UTF-16 of it to hash (RFC 4757 §2).
+    #[error("a password is UTF-8 text, and this one is not")]
+    PasswordNotText,
     /// The iteration count is above [`MAX_ITERATIONS`]: whoever spoofs a KDC's answer could make the client compute for hours
     /// (RFC 3962 §8). A count of zero in the parameters means 2^32.
     #[error("{0} iterations asked for, at most {MAX_ITERATIONS} allowed")]
@@ -41,6 +47,12 @@ pub enum IntegrityError {
     TooShort {
         /// Bytes the shortest ciphertext has.
         wanted: usize,
+        /// Bytes there were.
+        found: usize,
+    },
+    /// The ciphertext is not made of the cipher's blocks.
+    #[error("a ciphertext of this enctype is made of whole blocks, and {found} bytes are not")]
+    PartialBlock {
         /// Bytes there were.
         found: usize,
     },

@@ -1,5 +1,7 @@
 //! n-fold (RFC 3961 §5.1).
 
+use zeroize::Zeroizing;
+
 /// The longest constant, which is "kerberos" (RFC 3962 §4). Those of key usages have five bytes.
 const LONGEST: usize = 8;
 
@@ -36,6 +38,48 @@ pub(crate) fn n_fold(input: &[u8]) -> [u8; 16] {
     sum.to_be_bytes()
 }
 
+/// n-fold to the length of `out`, which for Triple DES is 8 or 21 bytes. The input may be a password, of any length; none at all
+/// folds to zeros.
+pub(crate) fn n_fold_any(input: &[u8], out: &mut [u8]) {
+    let (bits, length) = (8 * input.len(), out.len());
+    // Columns of the sum: not carried yet, so wider than a byte.
+    let mut columns = Zeroizing::new(vec![0_u64; length]);
+    // As many copies as the smallest common multiple has.
+    let copies = if input.is_empty() {
+        0
+    } else {
+        length / divisor(input.len(), length)
+    };
+    for at in 0..copies * input.len() {
+        let (copy, byte) = (at / input.len(), at % input.len());
+        // Where the byte's first bit stands in the input, of which this copy is rotated right 13 times as often as its number.
+        let from = (8 * byte + 13 * copy * (bits - 1)) % bits;
+        let pair = [input[from / 8], input[(from / 8 + 1) % input.len()]];
+        let byte = u16::from_be_bytes(pair) << (from % 8) >> 8;
+        columns[at % length] += u64::from(byte);
+    }
+    // Ones' complement: what is carried out at the front comes in again at the back.
+    let mut carry = 0;
+    loop {
+        for column in columns.iter_mut().rev() {
+            *column += carry;
+            carry = *column >> 8;
+            *column &= 0xff;
+        }
+        if carry == 0 {
+            break;
+        }
+    }
+    for (byte, column) in out.iter_mut().zip(&*columns) {
+        *byte = *column as u8;
+    }
+}
+
+/// The greatest common divisor.
+const fn divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { divisor(b, a % b) }
+}
+
 /// Addition in ones' complement: a carry goes around.
 fn add_around(a: u128, b: u128) -> u128 {
     let (sum, carry) = a.overflowing_add(b);
@@ -44,7 +88,7 @@ fn add_around(a: u128, b: u128) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, n_fold};
+    use super::{LONGEST, n_fold, n_fold_any};
     use crate::vectors::read;
 
     /// To any length, from the definition, a bit at a time.
@@ -83,12 +127,32 @@ mod tests {
             let (input, output) = (case.bytes("input"), case.bytes("output"));
             let bits = case.number("bits") as usize;
             assert_eq!(by_definition(&input, bits / 8), output, "{}", case.name());
+            let mut folded = vec![0; bits / 8];
+            n_fold_any(&input, &mut folded);
+            assert_eq!(folded, output, "{}", case.name());
             if bits == 128 && input.len() <= LONGEST {
                 assert_eq!(n_fold(&input)[..], output, "{}", case.name());
                 ours += 1;
             }
         }
         assert_eq!(ours, 1, "\"kerberos\"");
+    }
+
+    #[test]
+    fn any_length_agrees_with_the_definition() {
+        for length in 1..=70 {
+            let input: Vec<u8> = (0..length).map(|i| (i * 89 + length) as u8).collect();
+            for to in 1..=24 {
+                for input in [&input[..], &vec![0xff; length]] {
+                    let mut folded = vec![1; to];
+                    n_fold_any(input, &mut folded);
+                    assert_eq!(folded, by_definition(input, to), "{length} to {to}");
+                }
+            }
+        }
+        let mut folded = [1; 21];
+        n_fold_any(&[], &mut folded);
+        assert_eq!(folded, [0; 21]);
     }
 
     #[test]

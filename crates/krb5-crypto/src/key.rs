@@ -3,8 +3,10 @@
 use wire::random::Random;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::cts::BLOCK;
-use crate::{CipherKey, CryptoError, Enctype, IntegrityError, KeyUsage, MacKey, stack};
+use crate::{
+    ArcfourTokens, CipherKey, CryptoError, Enctype, IntegrityError, KeyUsage, MacKey, TripleDesCbc,
+    stack,
+};
 
 /// A protocol key of one enctype (RFC 3961 §3).
 ///
@@ -26,14 +28,6 @@ use crate::{CipherKey, CryptoError, Enctype, IntegrityError, KeyUsage, MacKey, s
 pub struct Key {
     enctype: &'static Enctype,
     bytes: Zeroizing<Box<[u8]>>,
-}
-
-/// What a derived key is for (RFC 3961 §5.3, RFC 8009 §5): the last octet of its constant.
-#[derive(Clone, Copy)]
-enum Purpose {
-    Checksum = 0x99,
-    Encryption = 0xaa,
-    Integrity = 0x55,
 }
 
 impl Key {
@@ -69,14 +63,15 @@ impl Key {
 
     /// Encrypts one message under a fresh confounder.
     pub fn encrypt(&self, usage: KeyUsage, random: &dyn Random, plaintext: &[u8]) -> Vec<u8> {
-        let mut buffer = vec![0; plaintext.len() + self.enctype.overhead()];
-        random.fill(&mut buffer[..BLOCK]);
-        buffer[BLOCK..][..plaintext.len()].copy_from_slice(plaintext);
+        let header = self.enctype.header_length();
+        let mut buffer = vec![0; self.enctype.sealed_length(plaintext.len())];
+        random.fill(&mut buffer[header - self.enctype.confounder_length()..header]);
+        buffer[header..][..plaintext.len()].copy_from_slice(plaintext);
         self.cipher(usage).seal_in_place(&mut buffer);
         buffer
     }
 
-    /// Checks and decrypts one message.
+    /// Checks and decrypts one message; zeros may follow it, see [`Enctype::padded_length`].
     pub fn decrypt(
         &self,
         usage: KeyUsage,
@@ -84,7 +79,8 @@ impl Key {
     ) -> Result<Zeroizing<Vec<u8>>, IntegrityError> {
         let mut buffer = Zeroizing::new(ciphertext.to_vec());
         let length = self.cipher(usage).open_in_place(&mut buffer)?.len();
-        buffer.copy_within(BLOCK..BLOCK + length, 0);
+        let header = self.enctype.header_length();
+        buffer.copy_within(header..header + length, 0);
         buffer.truncate(length);
         Ok(buffer)
     }
@@ -113,10 +109,10 @@ impl Key {
 
     /// KRB-FX-CF2 (RFC 6113 §5.1): a key of this enctype made of two, each with its pepper, which must differ.
     pub fn combine(&self, pepper: &[u8], other: &Self, other_pepper: &[u8]) -> Self {
-        let mut key = self.enctype.blank_key();
-        self.mix_prf_plus(pepper, &mut key);
-        other.mix_prf_plus(other_pepper, &mut key);
-        Self::of(self.enctype, key)
+        self.enctype.key_of_seed(|seed| {
+            self.mix_prf_plus(pepper, seed);
+            other.mix_prf_plus(other_pepper, seed);
+        })
     }
 
     /// PRF+ (RFC 6113 §5.1), exclusive-ORed into `out`.
@@ -134,77 +130,48 @@ impl Key {
 
     /// The keys to encrypt and decrypt many messages under `usage`.
     pub fn cipher(&self, usage: KeyUsage) -> CipherKey {
-        let (mut ke, mut ki) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
-        let ke = &mut ke[..self.enctype.key_length()];
-        let ki = &mut ki[..self.enctype.integrity_key_length()];
-        self.enctype.profile.derive(
-            &self.bytes,
-            &mut [
-                (&constant(usage, Purpose::Encryption), ke),
-                (&constant(usage, Purpose::Integrity), ki),
-            ],
-        );
-        let sealer = self.enctype.profile.sealer(ke, ki);
+        let sealer = self.enctype.profile.sealer(&self.bytes, usage);
         stack::wipe();
         CipherKey::new(self.enctype, sealer)
     }
 
     /// The key to sign and verify many messages under `usage`.
     pub fn mac(&self, usage: KeyUsage) -> MacKey {
-        let mut kc = Zeroizing::new([0; 32]);
-        let kc = &mut kc[..self.enctype.integrity_key_length()];
-        let constant = constant(usage, Purpose::Checksum);
-        self.enctype
-            .profile
-            .derive(&self.bytes, &mut [(&constant, kc)]);
-        let signer = self.enctype.profile.signer(kc);
+        let signer = self.enctype.profile.signer(&self.bytes, usage);
         stack::wipe();
         MacKey::new(self.enctype, signer)
+    }
+
+    /// The cipher of RFC 1964's tokens, if this is a key of enctype 16.
+    pub fn triple_des_cbc(&self) -> Option<TripleDesCbc> {
+        let fits = self.enctype.number() == 16;
+        let cipher = fits.then(|| TripleDesCbc::new(&self.bytes));
+        stack::wipe();
+        cipher
+    }
+
+    /// The cipher of RFC 4757's tokens, if this is a key of enctype 23.
+    pub fn arcfour_tokens(&self) -> Option<ArcfourTokens> {
+        let fits = self.enctype.number() == 23;
+        let cipher = fits.then(|| ArcfourTokens::new(&self.bytes));
+        stack::wipe();
+        cipher
     }
 }
 
 impl ZeroizeOnDrop for Key {}
 
-fn constant(usage: KeyUsage, purpose: Purpose) -> [u8; 5] {
-    let [a, b, c, d] = usage.0.to_be_bytes();
-    [a, b, c, d, purpose as u8]
-}
-
 #[cfg(test)]
 mod tests {
+    use sha2::{Sha256, Sha384};
+
     use super::*;
+    use crate::mac::Hmac;
     use crate::vectors::{Case, read};
 
     fn key(case: &Case, field: &str) -> Key {
         let enctype = Enctype::from_number(case.number("enctype") as i32).expect("known");
         Key::new(enctype, &case.bytes(field)).expect("of that length")
-    }
-
-    fn derived(key: &Key, usage: KeyUsage, purpose: Purpose, length: usize) -> Vec<u8> {
-        let mut out = vec![0; length];
-        let constant = constant(usage, purpose);
-        key.enctype
-            .profile
-            .derive(&key.bytes, &mut [(&constant, &mut out)]);
-        out
-    }
-
-    #[test]
-    fn rfc8009_key_derivation() {
-        let cases = read("rfc8009_key_derivation.txt");
-        assert_eq!(cases.len(), 2);
-        for case in cases {
-            let (key, usage) = (key(&case, "base_key"), KeyUsage(case.number("usage")));
-            let integrity = key.enctype.integrity_key_length();
-            for (field, purpose, length) in [
-                ("kc", Purpose::Checksum, integrity),
-                ("ke", Purpose::Encryption, key.enctype.key_length()),
-                ("ki", Purpose::Integrity, integrity),
-            ] {
-                let derived = derived(&key, usage, purpose, length);
-                assert_eq!(derived, case.bytes(field), "{} {field}", case.name());
-            }
-        }
     }
 
     #[test]
@@ -244,9 +211,11 @@ mod tests {
         for case in cases {
             let output = key(&case, "key").prf(&case.bytes("input"));
             assert_eq!(*output, case.bytes("output"), "{}", case.name());
-            let signer = key(&case, "key").enctype.profile.signer(&case.bytes("key"));
-            let mut hmac = vec![0; output.len()];
-            signer.sign(&[&case.bytes("message")], &mut hmac);
+            let (key, message) = (case.bytes("key"), case.bytes("message"));
+            let hmac = match case.number("enctype") {
+                19 => Hmac::<Sha256>::new(&key).of(&[&message]).to_vec(),
+                _ => Hmac::<Sha384>::new(&key).of(&[&message]).to_vec(),
+            };
             assert_eq!(hmac, *output, "{}: the HMAC's message", case.name());
         }
     }
@@ -267,14 +236,44 @@ mod tests {
     }
 
     #[test]
+    fn rfc6803_encryption() {
+        let cases = read("rfc6803_encryption.txt");
+        assert_eq!(cases.len(), 10);
+        for case in cases {
+            let key = key(&case, "key");
+            let cipher = key.cipher(KeyUsage(case.number("usage")));
+            let parts = [case.bytes("confounder"), case.bytes("plaintext")].concat();
+            let mut buffer = [parts, vec![0; key.enctype.checksum_length()]].concat();
+            cipher.seal_in_place(&mut buffer);
+            assert_eq!(buffer, case.bytes("ciphertext"), "{}", case.name());
+            let plaintext = cipher.open_in_place(&mut buffer).expect("authentic");
+            assert_eq!(*plaintext, case.bytes("plaintext"), "{}", case.name());
+        }
+    }
+
+    #[test]
+    fn rfc6803_checksum() {
+        let cases = read("rfc6803_checksum.txt");
+        assert_eq!(cases.len(), 4);
+        for case in cases {
+            let mac = key(&case, "key").mac(KeyUsage(case.number("usage")));
+            let (message, checksum) = (case.bytes("message"), case.bytes("checksum"));
+            assert_eq!(*mac.sign(&[&message]), *checksum, "{}", case.name());
+            assert_eq!(mac.verify(&[&message], &checksum), Ok(()));
+        }
+    }
+
+    #[test]
     fn mit_encryption() {
         let cases = read("mit_encryption.txt");
-        assert_eq!(cases.len(), 32);
+        assert_eq!(cases.len(), 64);
         for case in cases {
             let cipher = key(&case, "key").cipher(KeyUsage(case.number("usage")));
             let mut buffer = case.bytes("ciphertext");
             let plaintext = cipher.open_in_place(&mut buffer).expect("authentic");
-            assert_eq!(*plaintext, case.bytes("plaintext"), "{}", case.name());
+            let mut expected = case.bytes("plaintext");
+            expected.resize(cipher.enctype().padded_length(expected.len()), 0);
+            assert_eq!(*plaintext, expected, "{}", case.name());
             // The confounder is MIT's, still in front of the plaintext.
             cipher.seal_in_place(&mut buffer);
             assert_eq!(buffer, case.bytes("ciphertext"), "{}", case.name());
@@ -284,7 +283,7 @@ mod tests {
     #[test]
     fn mit_checksum() {
         let cases = read("mit_checksum.txt");
-        assert_eq!(cases.len(), 16);
+        assert_eq!(cases.len(), 32);
         for case in cases {
             let (key, usage) = (key(&case, "key"), KeyUsage(case.number("usage")));
             let checksum = key.checksum(usage, &[&case.bytes("message")]);
@@ -295,7 +294,7 @@ mod tests {
     #[test]
     fn mit_prf() {
         let cases = read("mit_prf.txt");
-        assert_eq!(cases.len(), 12);
+        assert_eq!(cases.len(), 24);
         for case in cases {
             let output = key(&case, "key").prf(&case.bytes("input"));
             assert_eq!(*output, case.bytes("output"), "{}", case.name());

@@ -1,4 +1,4 @@
-//! Kerberos cryptography (RFC 3961, 3962, 8009): enctypes, checksums, key derivation, string-to-key, PRF.
+//! Kerberos cryptography (RFC 3961, 3962, 4757, 6803, 8009): enctypes, checksums, key derivation, string-to-key, PRF.
 //!
 //! An [`Enctype`] is a row of one table. A [`Key`] belongs to one enctype, wipes itself and cannot be printed, cloned or
 //! compared. It encrypts and signs single messages itself; for many messages under one [`KeyUsage`] it gives a
@@ -18,10 +18,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Left out: DES, Triple DES and RC4 (RFC 6649, 8429: deprecated), Camellia (RFC 6803), and the cipher state carried from one
-//! message to the next, which no protocol here uses.
+//! Triple DES and RC4 are [deprecated](Enctype::is_deprecated) (RFC 8429), and whoever chooses enctypes leaves them out unless told
+//! otherwise; for their older tokens (RFC 1964, RFC 4757 §7) a key gives [`TripleDesCbc`] or [`ArcfourTokens`]. Left out: DES and
+//! RC4 with 56 bits (RFC 6649), and the cipher state carried from one message to the next, which no protocol here uses.
 #![forbid(unsafe_code)]
 
+mod arcfour;
+mod camellia;
 mod cipher;
 mod cts;
 mod enctype;
@@ -32,17 +35,21 @@ mod mac;
 mod pieces;
 mod profile;
 mod stack;
+mod triple_des;
 mod usage;
 #[cfg(test)]
 mod vectors;
 
+pub use arcfour::ArcfourTokens;
 pub use cipher::CipherKey;
 pub use enctype::{
     AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96,
-    AES256_CTS_HMAC_SHA384_192, Enctype, MAX_ITERATIONS,
+    AES256_CTS_HMAC_SHA384_192, ARCFOUR_HMAC, CAMELLIA128_CTS_CMAC, CAMELLIA256_CTS_CMAC,
+    DES3_CBC_SHA1, Enctype, MAX_ITERATIONS,
 };
 pub use error::{CryptoError, IntegrityError};
 pub use key::Key;
 pub use mac::{Checksum, MacKey};
 pub use pieces::Piece;
+pub use triple_des::TripleDesCbc;
 pub use usage::KeyUsage;

@@ -2,6 +2,7 @@
 
 use core::ops::Deref;
 
+use cmac::block_api::{CmacCipher, CmacCore};
 use hmac::block_api::HmacCore;
 use hmac::digest::block_api::{Buffer, EagerHash, FixedOutputCore, UpdateCore};
 use hmac::digest::{KeyInit, Output};
@@ -88,54 +89,70 @@ pub(crate) fn same(computed: &[u8], received: &[u8]) -> Result<(), IntegrityErro
 
 /// What a [`MacKey`] holds, whatever its hash.
 pub(crate) trait Sign: Send + Sync + ZeroizeOnDrop {
-    /// Fills `out` with the leading bytes of the HMAC.
+    /// Fills `out` with the leading bytes of the code.
     fn sign(&self, parts: &[&[u8]], out: &mut [u8]);
 }
 
-/// HMAC with the key's two blocks already hashed; wipes itself, as its two states do.
-pub(crate) struct Hmac<H: EagerHash>(HmacCore<H>);
+/// HMAC with the key's two blocks already hashed.
+pub(crate) type Hmac<H> = Keyed<HmacCore<H>>;
 
-impl<H: EagerHash> Hmac<H> {
+/// CMAC with the key's schedule already expanded.
+pub(crate) type Cmac<A> = Keyed<CmacCore<A>>;
+
+/// A message authentication code, which wipes its state.
+pub(crate) trait Code: UpdateCore + FixedOutputCore + KeyInit + Clone + Send + Sync {}
+
+impl<H: EagerHash> Code for HmacCore<H> where H::Core: Send + Sync + ZeroizeOnDrop {}
+
+impl<A: CmacCipher + KeyInit + Clone + Send + Sync + ZeroizeOnDrop> Code for CmacCore<A> {}
+
+/// A message authentication code with its key; wipes itself, as its state does.
+pub(crate) struct Keyed<C>(C);
+
+impl<C: Code> Keyed<C> {
+    /// # Panics
+    /// If the code does not take keys of this length: HMAC takes all, and CMAC its cipher's, which the row gave.
     pub(crate) fn new(key: &[u8]) -> Self {
-        Self(HmacCore::new_from_slice(key).expect("HMAC takes keys of any length"))
+        Self(C::new_from_slice(key).expect("a key of the code's length"))
     }
 
     /// Begins a message.
     #[inline]
-    pub(crate) fn start(&self) -> Running<H> {
+    pub(crate) fn start(&self) -> Running<C> {
         Running {
             core: self.0.clone(),
-            rest: Buffer::<HmacCore<H>>::default(),
+            rest: Buffer::<C>::default(),
         }
     }
 
-    /// The whole HMAC of the message that is `parts` one after another.
-    pub(crate) fn over<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Output<HmacCore<H>> {
+    /// The whole code of the message that is `parts` one after another.
+    pub(crate) fn over<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Output<C> {
         let mut running = self.start();
         parts.for_each(|part| running.update(part));
         running.finish()
     }
-}
 
-impl<H: EagerHash> ZeroizeOnDrop for Hmac<H> where H::Core: ZeroizeOnDrop {}
-
-impl<H: EagerHash> Sign for Hmac<H>
-where
-    H::Core: Send + Sync + ZeroizeOnDrop,
-{
-    fn sign(&self, parts: &[&[u8]], out: &mut [u8]) {
-        let mac = self.over(parts.iter().copied());
-        out.copy_from_slice(&mac[..out.len()]);
+    /// The same for a few parts.
+    pub(crate) fn of(&self, parts: &[&[u8]]) -> Output<C> {
+        self.over(parts.iter().copied())
     }
 }
 
-/// HMAC of a message that is not at its end.
-pub(crate) struct Running<H: EagerHash> {
-    core: HmacCore<H>,
-    rest: Buffer<HmacCore<H>>,
+impl<C: Code> ZeroizeOnDrop for Keyed<C> {}
+
+impl<C: Code> Sign for Keyed<C> {
+    fn sign(&self, parts: &[&[u8]], out: &mut [u8]) {
+        out.copy_from_slice(&self.of(parts)[..out.len()]);
+    }
 }
 
-impl<H: EagerHash> Running<H> {
+/// The code of a message that is not at its end.
+pub(crate) struct Running<C: Code> {
+    core: C,
+    rest: Buffer<C>,
+}
+
+impl<C: Code> Running<C> {
     /// Adds bytes; whole blocks are hashed where they lie.
     #[inline(always)]
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -143,10 +160,10 @@ impl<H: EagerHash> Running<H> {
         rest.digest_blocks(bytes, |blocks| core.update_blocks(blocks));
     }
 
-    /// The whole HMAC; whoever truncates or keeps it says so.
+    /// The whole code; whoever truncates or keeps it says so.
     #[inline]
-    pub(crate) fn finish(mut self) -> Output<HmacCore<H>> {
-        let mut out = Output::<HmacCore<H>>::default();
+    pub(crate) fn finish(mut self) -> Output<C> {
+        let mut out = Output::<C>::default();
         self.core.finalize_fixed_core(&mut self.rest, &mut out);
         out
     }

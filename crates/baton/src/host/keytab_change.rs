@@ -316,7 +316,7 @@ mod tests {
                 principal: alice(),
                 timestamp: Timestamp::from_seconds(5),
                 kvno: 300,
-                enctype: 23,
+                enctype: 3,
                 key: Zeroizing::new(vec![7; 16]),
             }],
         };
@@ -327,7 +327,7 @@ mod tests {
         let [other] = &after.others[..] else {
             panic!("it is gone")
         };
-        assert_eq!((other.enctype, other.kvno), (23, 300));
+        assert_eq!((other.enctype, other.kvno), (3, 300));
         assert_eq!(*other.key, [7; 16]);
     }
 

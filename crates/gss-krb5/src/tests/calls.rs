@@ -277,8 +277,11 @@ fn each_check_of_a_reply_alone_refuses() {
         mismatch,
         46,
     );
-    let enctype = |error: &Error| matches!(error, Error::Exchange(ApError::KeyEnctype(23)));
-    expect(|r| r.subkey = Some((23, vec![0; 16])), enctype, 14);
+    let enctype = |error: &Error| matches!(error, Error::Exchange(ApError::KeyEnctype(3)));
+    expect(|r| r.subkey = Some((3, vec![0; 8])), enctype, 14);
+    let permitted =
+        |error: &Error| matches!(error, Error::Exchange(ApError::EnctypeNotPermitted(23)));
+    expect(|r| r.subkey = Some((23, vec![0; 16])), permitted, 14);
     let key = |error: &Error| matches!(error, Error::Exchange(ApError::Key(_)));
     expect(|r| r.subkey = Some((18, vec![0; 16])), key, 60);
 
@@ -422,7 +425,7 @@ fn a_damaged_refusal_is_one() {
 }
 
 #[test]
-fn an_acceptors_subkey_is_of_a_permitted_enctype() {
+fn a_session_key_is_of_a_permitted_enctype() {
     let realm = realm();
     let own = realm.ticket.session_key.enctype().number();
     for (number, passes) in [(own, true), (37 - own, false)] {
@@ -430,9 +433,8 @@ fn an_acceptors_subkey_is_of_a_permitted_enctype() {
             permitted_enctypes: enctypes().filter(|one| one.number() == number).collect(),
             ..realm.init_options(ALL)
         };
-        let (token, next) = continued(realm.initiate(&options));
-        let (reply, _) = done(realm.acceptor().step(&token, &realm.host()));
-        let error = next.step(&reply.unwrap(), &realm.host()).err();
+        let (ticket, server) = (realm.service_ticket(), &realm.ticket.server);
+        let error = initiate(&ticket, server, &options, &realm.host()).err();
         let error = error.map(|failure| failure.error.minor() - 0x96c7_3a00);
         assert_eq!(error, (!passes).then_some(14));
     }

@@ -302,9 +302,9 @@ pub(super) fn failed(step: Result<Step, Failure>) -> Failure {
     }
 }
 
-/// The four enctypes.
+/// The enctypes of the tokens of RFC 4121.
 pub(super) fn enctypes() -> impl Iterator<Item = &'static Enctype> {
-    [17, 18, 19, 20]
+    [17, 18, 19, 20, 25, 26]
         .map(|number| Enctype::from_number(number).unwrap())
         .into_iter()
 }

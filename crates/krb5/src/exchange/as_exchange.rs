@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use krb5_crypto::{Enctype, Key};
+use wire::der::GeneralString;
 use wire::random::Random;
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
@@ -19,9 +20,9 @@ use super::kdc_reply::{Answer, Expected, KdcRep, kdc_time, nonce};
 pub use super::kdc_reply::{ExchangeError, KdcError, Obtained, Progress, ReplyError};
 use crate::formats::ccache::TimeOffset;
 use crate::messages::{
-    AsReq, Const, EncAsRepPart, EncKdcRepPart, EncryptedData, EtypeInfo2Entry, Flags, KdcReqBody,
-    KerberosString, KerberosTime, KrbError, MethodData, PaData, PaEncTsEnc, PrincipalName,
-    Protected, Value, Word, encrypt, error_code, kdc_options, pa_type, ticket_flags,
+    AsReq, Const, EncAsRepPart, EncKdcRepPart, EncryptedData, EtypeInfo2Entry, EtypeInfoEntry,
+    Flags, KdcReqBody, KerberosString, KerberosTime, KrbError, MethodData, PaData, PaEncTsEnc,
+    PrincipalName, Protected, Value, Word, encrypt, error_code, kdc_options, pa_type, ticket_flags,
 };
 use crate::principal::Principal;
 
@@ -196,14 +197,13 @@ impl AsExchange {
         if value(pa_type::PA_ENC_TIMESTAMP).is_none() {
             return Err(ExchangeError::NoCommonPreauthentication);
         }
-        let info = match value(pa_type::PA_ETYPE_INFO2) {
-            Some(value) => Vec::<EtypeInfo2Entry<'_>>::decode(value).map_err(malformed)?,
-            None => vec![EtypeInfo2Entry {
+        let info = etype_info(&methods)?.unwrap_or_else(|| {
+            vec![EtypeInfo2Entry {
                 etype: self.etypes[0].number(),
                 salt: None,
                 s2kparams: None,
-            }],
-        };
+            }]
+        });
         let (entry, enctype) = info
             .iter()
             .find_map(|entry| Some((entry, self.requested(entry.etype)?)))
@@ -346,13 +346,7 @@ impl AsExchange {
         let etype = reply.enc_part.etype;
         let enctype = self.requested(etype).ok_or(ReplyError::NoKey(etype))?;
         let padata = reply.padata.as_deref().unwrap_or_default();
-        let info = padata
-            .iter()
-            .find(|pa| pa.padata_type == pa_type::PA_ETYPE_INFO2);
-        let info = info
-            .map(|pa| Vec::<EtypeInfo2Entry<'_>>::decode(pa.padata_value))
-            .transpose();
-        let info = info.map_err(ReplyError::Malformed)?.unwrap_or_default();
+        let info = etype_info(padata)?.unwrap_or_default();
         let entry = info.iter().find(|entry| entry.etype == etype);
         let own_salt = self.proof.as_ref().map(|proof| proof.salt.as_slice());
         let salt = match entry
@@ -389,6 +383,28 @@ impl Secret {
             Self::Keys(keys) => keys.iter().any(|(_, key)| fits(key, enctype)),
         }
     }
+}
+
+/// How keys are made from the password, as ETYPE-INFO2 tells it, or ETYPE-INFO where that is all there is (RFC 4120 §5.2.7.5).
+fn etype_info<'a>(padata: &[PaData<'a>]) -> Result<Option<Vec<EtypeInfo2Entry<'a>>>, ReplyError> {
+    let value = |kind| {
+        let found = padata.iter().find(|pa| pa.padata_type == kind);
+        found.map(|pa| pa.padata_value)
+    };
+    if let Some(value) = value(pa_type::PA_ETYPE_INFO2) {
+        let info = Vec::<EtypeInfo2Entry<'_>>::decode(value);
+        return info.map(Some).map_err(ReplyError::Malformed);
+    }
+    let Some(value) = value(pa_type::PA_ETYPE_INFO) else {
+        return Ok(None);
+    };
+    let info = Vec::<EtypeInfoEntry<'_>>::decode(value).map_err(ReplyError::Malformed)?;
+    let entry = |entry: EtypeInfoEntry<'a>| EtypeInfo2Entry {
+        etype: entry.etype,
+        salt: entry.salt.map(GeneralString),
+        s2kparams: None,
+    };
+    Ok(Some(info.into_iter().map(entry).collect()))
 }
 
 fn fits(key: &Key, enctype: &Enctype) -> bool {

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use krb5_crypto::{
-    AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96,
-    AES256_CTS_HMAC_SHA384_192, Enctype, Key, KeyUsage,
-};
+use krb5_crypto::{Enctype, Key, KeyUsage};
 use wire::random::Random;
 use wire::time::Timestamp;
 
 use super::kdc_reply::{Answer, Expected, KdcRep, nonce};
 pub use super::kdc_reply::{ExchangeError, KdcError, Obtained, Progress, ReplyError};
 use crate::formats::ccache::{CachedKey, Credential, Typed};
+use crate::formats::settings::DEFAULT_ENCTYPES;
 use crate::messages::{
     ApReq, Authenticator, Checksum, Const, EncTgsRepPart, EncryptedData, EncryptionKey, Flags,
     KdcReqBody, KerberosString, KerberosTime, PaData, PrincipalName, TgsReq, Ticket, Value, Word,
@@ -115,14 +113,9 @@ impl TgsOptions {
     }
 }
 
-/// All enctypes there are, in the order in which MIT's tools ask for them.
+/// The enctypes that are asked for if nothing is configured, in the order in which MIT's tools have them.
 pub fn default_etypes() -> Vec<&'static Enctype> {
-    vec![
-        AES256_CTS_HMAC_SHA1_96,
-        AES128_CTS_HMAC_SHA1_96,
-        AES256_CTS_HMAC_SHA384_192,
-        AES128_CTS_HMAC_SHA256_128,
-    ]
+    DEFAULT_ENCTYPES.to_vec()
 }
 
 /// Waits for the KDC's reply to a TGS-REQ.

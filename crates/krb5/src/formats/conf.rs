@@ -140,7 +140,7 @@ pub enum ConfProblem {
     },
     /// A list of enctypes that leaves none.
     #[error(
-        "{name} is `{value}`, which names no enctype that is supported here (aes128-cts, aes256-cts, aes128-sha2, aes256-sha2)"
+        "{name} is `{value}`, which names no enctype that may be used here (aes128-cts, aes256-cts, aes128-sha2, aes256-sha2, camellia128-cts, camellia256-cts; rc4 and des3 unless allow_rc4 or allow_des3 forbids)"
     )]
     NoEnctype {
         /// The relation.

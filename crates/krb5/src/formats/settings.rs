@@ -1,26 +1,31 @@
 //! What `krb5.conf` means: the relations of a [`Profile`] as typed settings, with MIT's defaults.
 
 mod capaths;
+mod enctypes;
 mod realms;
 
 use std::time::Duration;
 
 use krb5_crypto::{
     AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96,
-    AES256_CTS_HMAC_SHA384_192, Enctype,
+    AES256_CTS_HMAC_SHA384_192, CAMELLIA128_CTS_CMAC, CAMELLIA256_CTS_CMAC, Enctype,
 };
 
 pub use self::capaths::Capaths;
+pub use self::enctypes::EnctypeRules;
 pub use self::realms::{DomainRealm, Realm, Realms, Server, ServerAddress, Transport};
 use super::ccache::Version;
 use super::conf::{ConfError, ConfProblem, Profile, Relation, boolean};
 
-/// The enctypes in MIT's order of preference, for where the configuration says none.
-pub const DEFAULT_ENCTYPES: [&Enctype; 4] = [
+/// The enctypes in MIT's order of preference, for where the configuration says none. The deprecated ones, which MIT 1.20 has too,
+/// are not among them: [`EnctypeRules`].
+pub const DEFAULT_ENCTYPES: [&Enctype; 6] = [
     AES256_CTS_HMAC_SHA1_96,
     AES128_CTS_HMAC_SHA1_96,
     AES256_CTS_HMAC_SHA384_192,
     AES128_CTS_HMAC_SHA256_128,
+    CAMELLIA128_CTS_CMAC,
+    CAMELLIA256_CTS_CMAC,
 ];
 
 /// The configuration of one host or user.
@@ -109,7 +114,12 @@ impl Settings {
     pub fn read(profile: &Profile) -> Result<Self, ConfError> {
         let defaults = Self::default();
         let libdefaults = Libdefaults(profile);
-        let permitted = libdefaults.enctypes("permitted_enctypes", &DEFAULT_ENCTYPES)?;
+        let rules = EnctypeRules {
+            allow_des3: libdefaults.permission("allow_des3")?,
+            allow_rc4: libdefaults.permission("allow_rc4")?,
+        };
+        let enctypes = |name, default: &[_]| libdefaults.enctypes(name, rules, default);
+        let permitted = enctypes("permitted_enctypes", &rules.defaults())?;
         Ok(Self {
             default_realm: libdefaults.string("default_realm"),
             clockskew: libdefaults
@@ -121,8 +131,8 @@ impl Settings {
             default_ccache_name: libdefaults.string("default_ccache_name"),
             default_rcache_name: libdefaults.string("default_rcache_name"),
             ccache_type: libdefaults.ccache_type()?,
-            default_tkt_enctypes: libdefaults.enctypes("default_tkt_enctypes", &permitted)?,
-            default_tgs_enctypes: libdefaults.enctypes("default_tgs_enctypes", &permitted)?,
+            default_tkt_enctypes: enctypes("default_tkt_enctypes", &permitted)?,
+            default_tgs_enctypes: enctypes("default_tgs_enctypes", &permitted)?,
             permitted_enctypes: permitted,
             ticket_lifetime: libdefaults.duration("ticket_lifetime")?,
             renew_lifetime: libdefaults.duration("renew_lifetime")?,
@@ -155,8 +165,11 @@ impl Libdefaults<'_> {
     }
 
     fn boolean(&self, name: &str, default: bool) -> Result<bool, ConfError> {
-        let found = self.relation(name).map(Relation::boolean).transpose()?;
-        Ok(found.unwrap_or(default))
+        Ok(self.permission(name)?.unwrap_or(default))
+    }
+
+    fn permission(&self, name: &str) -> Result<Option<bool>, ConfError> {
+        self.relation(name).map(Relation::boolean).transpose()
     }
 
     fn duration(&self, name: &str) -> Result<Option<Duration>, ConfError> {
@@ -204,43 +217,16 @@ impl Libdefaults<'_> {
     fn enctypes(
         &self,
         name: &str,
+        rules: EnctypeRules,
         default: &[&'static Enctype],
     ) -> Result<Vec<&'static Enctype>, ConfError> {
         match self.relation(name) {
             None => Ok(default.to_vec()),
-            Some(relation) => enctypes(&relation.value).ok_or_else(|| {
+            Some(relation) => rules.list(&relation.value).ok_or_else(|| {
                 relation.error(|name, value| ConfProblem::NoEnctype { name, value })
             }),
         }
     }
-}
-
-/// A list of enctypes as MIT's tools read it: names, `aes` and `DEFAULT` for several, `-` before what is taken out again.
-/// Names that are not known are passed over, and a list that leaves nothing is none.
-pub fn enctypes(text: &str) -> Option<Vec<&'static Enctype>> {
-    let mut list: Vec<&'static Enctype> = Vec::new();
-    let separator = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n' | ',');
-    for word in text.split(separator).filter(|word| !word.is_empty()) {
-        let (add, name) = match word.strip_prefix('-') {
-            Some(name) => (false, name),
-            None => (true, word.strip_prefix('+').unwrap_or(word)),
-        };
-        let family = name.eq_ignore_ascii_case("DEFAULT") || name.eq_ignore_ascii_case("aes");
-        let named = if family {
-            DEFAULT_ENCTYPES.to_vec()
-        } else {
-            Enctype::from_name(name).into_iter().collect()
-        };
-        for enctype in named {
-            let is_it = |other: &&Enctype| other.number() == enctype.number();
-            match (add, list.iter().position(is_it)) {
-                (true, None) => list.push(enctype),
-                (false, Some(index)) => _ = list.remove(index),
-                _ => {}
-            }
-        }
-    }
-    (!list.is_empty()).then_some(list)
 }
 
 #[cfg(test)]

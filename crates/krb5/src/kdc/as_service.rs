@@ -8,8 +8,8 @@ use super::grant::{Grant, Limit, OPTIONAL, first_common, within};
 use super::refusal::Refusal;
 use super::{AsReq, KdcKey, KdcReqBody, Service, error_code};
 use crate::messages::{
-    AsRep, Const, EncryptedData, EtypeInfo2Entry, MethodData, PaData, PaEncTsEnc, PrincipalName,
-    Ticket, kdc_options, pa_type, ticket_flags,
+    AsRep, Const, EncryptedData, EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc,
+    PrincipalName, Ticket, kdc_options, pa_type, ticket_flags,
 };
 
 /// Options that only the ticket-granting service has, or that nobody has here.
@@ -66,11 +66,8 @@ impl Service<'_> {
         let KdcKey { key, kvno, salt: _ } = client_key;
         let cipher = self.enc_part::<25>(grant, body, key, KeyUsage::AS_REP_ENC_PART);
         let ticket = self.ticket(grant);
-        let info = vec![etype_info2(client_key)].encode();
-        let padata = vec![PaData {
-            padata_type: pa_type::PA_ETYPE_INFO2,
-            padata_value: &info,
-        }];
+        let info = EtypeInfo::of(&[client_key], &body.etype);
+        let padata = info.padata().collect();
         let reply = AsRep {
             pvno: Const,
             msg_type: Const,
@@ -138,25 +135,53 @@ fn offer(code: i32, etypes: &[i32], client: &[KdcKey]) -> Refusal {
             keys.push(key);
         }
     }
-    let info: Vec<_> = keys.into_iter().map(etype_info2).collect();
-    let info = info.encode();
-    let methods: MethodData<'_> = vec![
-        PaData {
-            padata_type: pa_type::PA_ETYPE_INFO2,
-            padata_value: &info,
-        },
-        PaData {
-            padata_type: pa_type::PA_ENC_TIMESTAMP,
-            padata_value: b"",
-        },
-    ];
+    let info = EtypeInfo::of(&keys, etypes);
+    let mut methods: MethodData<'_> = info.padata().collect();
+    methods.push(PaData {
+        padata_type: pa_type::PA_ENC_TIMESTAMP,
+        padata_value: b"",
+    });
     Refusal::with_data(code, &methods)
 }
 
-fn etype_info2(key: &KdcKey) -> EtypeInfo2Entry<'_> {
-    EtypeInfo2Entry {
-        etype: key.key.enctype().number(),
-        salt: key.salt.as_deref().map(GeneralString),
-        s2kparams: None,
+/// How to make keys from the password.
+struct EtypeInfo {
+    info2: Vec<u8>,
+    /// For clients who know none of the "newer" enctypes (RFC 4120 §3.1.3), and no others.
+    info: Option<Vec<u8>>,
+}
+
+/// The enctypes of before RFC 4120, as its §3.1.3 names them.
+const OLDER: [i32; 8] = [1, 2, 3, 5, 7, 16, 23, 24];
+
+impl EtypeInfo {
+    fn of(keys: &[&KdcKey], requested: &[i32]) -> Self {
+        let info2 = keys.iter().map(|key| EtypeInfo2Entry {
+            etype: key.key.enctype().number(),
+            salt: key.salt.as_deref().map(GeneralString),
+            s2kparams: None,
+        });
+        let info = keys.iter().map(|key| EtypeInfoEntry {
+            etype: key.key.enctype().number(),
+            salt: key.salt.as_deref(),
+        });
+        let only_older = requested.iter().all(|etype| OLDER.contains(etype));
+        Self {
+            info2: info2.collect::<Vec<_>>().encode(),
+            info: only_older.then(|| info.collect::<Vec<_>>().encode()),
+        }
+    }
+
+    fn padata(&self) -> impl Iterator<Item = PaData<'_>> {
+        let padata = |padata_type| {
+            move |value| PaData {
+                padata_type,
+                padata_value: value,
+            }
+        };
+        let info = self.info.as_deref().map(padata(pa_type::PA_ETYPE_INFO));
+        [padata(pa_type::PA_ETYPE_INFO2)(&*self.info2)]
+            .into_iter()
+            .chain(info)
     }
 }

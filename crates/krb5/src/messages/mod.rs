@@ -27,7 +27,7 @@ pub use kdc::{
     AsRep, AsReq, EncAsRepPart, EncKdcRepPart, EncTgsRepPart, KdcReqBody, LastReqEntry, TgsRep,
     TgsReq, kdc_options,
 };
-pub use padata::{EtypeInfo2Entry, MethodData, PaData, PaEncTsEnc, pa_type};
+pub use padata::{EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc, pa_type};
 pub use priv_safe::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
 pub use protected::{Protected, encrypt, encrypt_as};
 pub use ticket::{EncTicketPart, Ticket, TransitedEncoding, ticket_flags};

@@ -17,6 +17,13 @@ wire::sequence! {
         [1] pausec: Option<Microseconds>,
     }
 
+    /// RFC 4120 §5.2.7.4: the same as the next, for enctypes of before.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct EtypeInfoEntry<'a> {
+        [0] etype: i32,
+        [1] salt: Option<&'a [u8]>,
+    }
+
     /// RFC 4120 §5.2.7.5: one of the ways to make a key from a password.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct EtypeInfo2Entry<'a> {
@@ -37,7 +44,7 @@ pub mod pa_type {
     pub const PA_ENC_TIMESTAMP: i32 = 2;
     /// A salt alone.
     pub const PA_PW_SALT: i32 = 3;
-    /// ETYPE-INFO, superseded by the next.
+    /// ETYPE-INFO: how to make keys from the password, superseded by the next.
     pub const PA_ETYPE_INFO: i32 = 11;
     /// How to make keys from the password.
     pub const PA_ETYPE_INFO2: i32 = 19;

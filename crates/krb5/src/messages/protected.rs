@@ -1,7 +1,7 @@
 //! Plaintexts and the key usages that they travel under (RFC 4120 §7.5.1).
 
 use krb5_crypto::{IntegrityError, Key, KeyUsage};
-use wire::der::{Value, Word};
+use wire::der::{self, Value, Word};
 use wire::random::Random;
 use zeroize::Zeroizing;
 
@@ -50,7 +50,15 @@ impl EncryptedData<'_> {
         if self.etype != key.enctype().number() {
             return Err(IntegrityError::Mismatch);
         }
-        key.decrypt(usage, self.cipher)
+        let mut plaintext = key.decrypt(usage, self.cipher)?;
+        // RFC 3961 §6.3: a plaintext is filled up to whole blocks, and where it ends it says itself.
+        if let Ok((_, _, behind)) = der::element(&plaintext) {
+            let end = plaintext.len() - behind.len();
+            if key.enctype().padded_length(end) == plaintext.len() {
+                plaintext.truncate(end);
+            }
+        }
+        Ok(plaintext)
     }
 }
 
@@ -79,4 +87,44 @@ pub fn encrypt_as<'a, T: Value<'a>>(
 ) -> Vec<u8> {
     let plain = Zeroizing::new(plain.encode());
     key.encrypt(usage, random, &plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use krb5_crypto::Enctype;
+
+    use super::*;
+
+    struct Fixed;
+
+    impl Random for Fixed {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(5);
+        }
+    }
+
+    /// Up to whole blocks and no further: what else follows a message is for its decoder to refuse.
+    #[test]
+    fn padding_is_no_part_of_a_message() {
+        let usage = KeyUsage::AP_REP_ENC_PART;
+        for enctype in Enctype::all() {
+            let key = enctype.random_key(&Fixed);
+            for length in 0..40 {
+                let mut message = Vec::new();
+                der::header(4, length, &mut message);
+                message.resize(message.len() + length, 7);
+                let decrypted = |plaintext: &[u8]| {
+                    let cipher = key.encrypt(usage, &Fixed, plaintext);
+                    let data = EncryptedData::new(&key, None, &cipher);
+                    data.decrypt_as(&key, usage).unwrap().to_vec()
+                };
+                assert_eq!(decrypted(&message), message, "{enctype} {length}");
+                let longer = [&message[..], &[0; 8]].concat();
+                assert!(
+                    decrypted(&longer).starts_with(&longer),
+                    "{enctype} {length}"
+                );
+            }
+        }
+    }
 }

@@ -82,7 +82,7 @@ impl Attempt {
             acceptable: Acceptable::Any,
             bindings: None,
             capaths: Capaths::default(),
-            permitted: vec![17, 18, 19, 20],
+            permitted: vec![17, 18, 19, 20, 25, 26],
             client: realm.ticket.client.clone(),
             ctime: realm.clock.now(),
             cksum: Some(gss_checksum(NO_BINDINGS, ASKED.bits(), &[])),

@@ -277,10 +277,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "a subkey of an unknown enctype",
-        |a| a.subkey = Some((23, vec![1; 16])),
+        |a| a.subkey = Some((3, vec![1; 8])),
         14,
         FAILURE,
-        is!(Error::Exchange(ApError::KeyEnctype(23))),
+        is!(Error::Exchange(ApError::KeyEnctype(3))),
     ),
     (
         "a subkey that is none",

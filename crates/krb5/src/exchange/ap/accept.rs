@@ -80,6 +80,7 @@ pub struct Authenticated {
 /// A request whose ticket and authenticator were opened, and nothing more.
 pub struct Opened {
     request: Authenticated,
+    ticket_enctype: &'static Enctype,
     authenticator_client: Principal,
     transited: (i32, Vec<u8>),
     mark: MarkTag,
@@ -120,7 +121,15 @@ pub fn open(
     let ctime = moment(authenticator.ctime, authenticator.cusec);
     let client = ticket.cname.in_realm(ticket.crealm);
     Ok(Opened {
-        mark: replay_mark(&entry.key, &client, ctime, request.authenticator.cipher),
+        ticket_enctype: entry.key.enctype(),
+        mark: replay_mark(
+            &entry.key,
+            &client,
+            ctime,
+            session_key
+                .enctype()
+                .checksum_of(request.authenticator.cipher),
+        ),
         tag: rcache2_tag(&session_key, request.authenticator.cipher),
         authenticator_client: authenticator.cname.in_realm(authenticator.crealm),
         transited: (ticket.transited.tr_type, ticket.transited.contents.to_vec()),
@@ -155,6 +164,7 @@ impl Opened {
     pub fn check(self, policy: &Policy, now: Timestamp) -> Result<Checked, ApError> {
         let Self {
             request,
+            ticket_enctype,
             authenticator_client,
             transited,
             mark,
@@ -169,7 +179,7 @@ impl Opened {
         check_skew(&request, policy, now)?;
         check_times(&request, policy, now)?;
         check_transited(&request, &transited, policy)?;
-        check_enctypes(&request, policy)?;
+        check_enctypes(&request, ticket_enctype, policy)?;
         Ok(Checked { request, mark, tag })
     }
 }
@@ -217,11 +227,20 @@ fn check_transited(
     Ok(transited::check(client, server, contents, &policy.capaths)?)
 }
 
-/// Whatever opened the ticket, what protects messages is chosen by client and KDC.
-fn check_enctypes(request: &Authenticated, policy: &Policy) -> Result<(), ApError> {
-    check_permitted(&request.session_key, &policy.permitted_enctypes)?;
+/// What protects messages is chosen by client and KDC. The ticket's own enctype is that of a key in our keytab, which speaks for
+/// it, unless it is a deprecated one.
+fn check_enctypes(
+    request: &Authenticated,
+    ticket_enctype: &'static Enctype,
+    policy: &Policy,
+) -> Result<(), ApError> {
+    let permitted = |enctype| check_permitted(enctype, &policy.permitted_enctypes);
+    if ticket_enctype.is_deprecated() {
+        permitted(ticket_enctype)?;
+    }
+    permitted(request.session_key.enctype())?;
     match &request.subkey {
-        Some(subkey) => check_permitted(subkey, &policy.permitted_enctypes),
+        Some(subkey) => permitted(subkey.enctype()),
         None => Ok(()),
     }
 }
@@ -346,11 +365,9 @@ fn why_closed(keytab: &Keytab, server: &Principal, etype: i32, kvno: Option<u32>
     }
 }
 
-fn replay_mark(server: &Key, client: &Principal, ctime: Timestamp, cipher: &[u8]) -> MarkTag {
+fn replay_mark(server: &Key, client: &Principal, ctime: Timestamp, checksum: &[u8]) -> MarkTag {
     // The key itself never reaches the store, not even through a hash that could be guessed at.
     let server = server.prf(b"replay mark");
-    // Enctypes end a ciphertext with its checksum (RFC 3961 §5.3, RFC 8009 §5).
-    let checksum = cipher.last_chunk::<12>().map_or(cipher, |last| last);
     MarkTag::of(&[
         &server,
         client.realm(),
@@ -361,7 +378,8 @@ fn replay_mark(server: &Key, client: &Principal, ctime: Timestamp, cipher: &[u8]
     ])
 }
 
-/// MIT's tag begins where the checksum does, which has another length in each enctype.
+/// MIT's tag begins where the checksum does, which has another length in each enctype. It takes RC4's for the end of the
+/// ciphertext too, and so do we.
 fn rcache2_tag(session_key: &Key, cipher: &[u8]) -> rcache2::Tag {
     let length = session_key.enctype().checksum_length();
     rcache2::Tag::of(&cipher[cipher.len().saturating_sub(length)..])
@@ -426,7 +444,16 @@ mod tests {
     #[test]
     fn mits_tag_begins_where_the_checksum_does() {
         let cipher: [u8; 60] = std::array::from_fn(|at| at as u8);
-        for (number, start) in [(17, 48), (18, 48), (19, 44), (20, 36)] {
+        for (number, start) in [
+            (16, 40),
+            (17, 48),
+            (18, 48),
+            (19, 44),
+            (20, 36),
+            (23, 44),
+            (25, 44),
+            (26, 44),
+        ] {
             let enctype = Enctype::from_number(number).unwrap();
             let key = Key::new(enctype, &vec![1; enctype.key_length()]).unwrap();
             let tag = rcache2_tag(&key, &cipher);

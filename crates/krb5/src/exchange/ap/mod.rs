@@ -21,8 +21,9 @@ use krb5_crypto::{Enctype, Key};
 
 use crate::messages::{EncryptionKey, KeyError};
 
-fn check_permitted(key: &Key, permitted: &[&'static Enctype]) -> Result<(), ApError> {
-    let number = key.enctype().number();
+/// Whether keys of `enctype` may be used.
+pub fn check_permitted(enctype: &Enctype, permitted: &[&'static Enctype]) -> Result<(), ApError> {
+    let number = enctype.number();
     if permitted.iter().any(|enctype| enctype.number() == number) {
         return Ok(());
     }

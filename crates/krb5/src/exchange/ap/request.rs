@@ -101,7 +101,7 @@ impl Awaited {
         }
         let subkey = part.subkey.as_ref().map(key).transpose()?;
         if let Some(subkey) = &subkey {
-            check_permitted(subkey, &self.permitted_enctypes)?;
+            check_permitted(subkey.enctype(), &self.permitted_enctypes)?;
         }
         Ok(Reply {
             subkey,

@@ -1,6 +1,6 @@
 //! What an error from the KDC can make the machine do, and what it cannot.
 
-use krb5_crypto::{AES128_CTS_HMAC_SHA1_96, AES256_CTS_HMAC_SHA1_96};
+use krb5_crypto::{AES128_CTS_HMAC_SHA1_96, AES256_CTS_HMAC_SHA1_96, ARCFOUR_HMAC, DES3_CBC_SHA1};
 
 use super::*;
 use crate::messages::Microseconds;
@@ -296,6 +296,50 @@ fn a_keytab_offers_the_enctypes_it_has() {
     assert_eq!(AsReq::decode(&first.bytes).unwrap().req_body.etype, [17]);
     let none = AsExchange::start(options(), Secret::Keys(Vec::new()), NOW, &Fixed);
     assert_eq!(none.err(), Some(ExchangeError::NoUsableKey));
+}
+
+/// RFC 4120 §5.2.7.5: ETYPE-INFO counts where there is no ETYPE-INFO2.
+#[test]
+fn older_kdcs_describe_keys_in_another_way() {
+    let etypes = vec![DES3_CBC_SHA1, ARCFOUR_HMAC];
+    let options = AsOptions {
+        etypes,
+        ..options()
+    };
+    let entry = |etype, salt| EtypeInfoEntry { etype, salt };
+    let older = vec![entry(3, None), entry(16, Some(b"salt")), entry(23, None)].encode();
+    let newer = vec![EtypeInfo2Entry {
+        etype: 16,
+        salt: Some(KerberosString(b"other salt")),
+        s2kparams: None,
+    }]
+    .encode();
+    let pa = |kind, value| PaData {
+        padata_type: kind,
+        padata_value: value,
+    };
+    let older = pa(pa_type::PA_ETYPE_INFO, &older);
+    let newer = pa(pa_type::PA_ETYPE_INFO2, &newer);
+    for (methods, salt) in [
+        (vec![ENC_TIMESTAMP, older], &b"salt"[..]),
+        (vec![older, ENC_TIMESTAMP, newer], b"other salt"),
+    ] {
+        let first = request(AsExchange::start(options.clone(), password(), NOW, &Fixed));
+        let second = request(first.next.next(&required(&methods), NOW, &Fixed));
+        assert_eq!(
+            timestamp(&second.bytes, DES3_CBC_SHA1, salt).patimestamp,
+            NOW.into()
+        );
+    }
+    let damaged = pa(pa_type::PA_ETYPE_INFO, b"\x30\x01");
+    let first = request(AsExchange::start(options, password(), NOW, &Fixed));
+    let refused = failure(
+        first
+            .next
+            .next(&required(&[ENC_TIMESTAMP, damaged]), NOW, &Fixed),
+    );
+    let malformed = matches!(refused, ExchangeError::Reply(ReplyError::Malformed(_)));
+    assert!(malformed, "{refused}");
 }
 
 /// Nobody vouches for an error: whatever a flipped bit makes of it, what is asked for stays the same, and the proof that

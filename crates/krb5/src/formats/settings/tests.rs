@@ -13,7 +13,10 @@ fn an_empty_configuration_has_mits_defaults() {
     let settings = settings("").unwrap();
     assert_eq!(settings.clockskew, Duration::from_secs(300));
     assert!(settings.kdc_timesync && settings.dns_lookup_kdc && !settings.forwardable);
-    assert_eq!(numbers(&settings.permitted_enctypes), [18, 17, 20, 19]);
+    assert_eq!(
+        numbers(&settings.permitted_enctypes),
+        [18, 17, 20, 19, 25, 26]
+    );
     assert_eq!(settings.udp_preference_limit, 1465);
     assert_eq!(settings.ccache_type, Version::V4);
     assert_eq!(
@@ -50,7 +53,10 @@ fn libdefaults_are_read() {
     assert_eq!(settings.ccache_type, Version::V3);
     assert_eq!(numbers(&settings.permitted_enctypes), [19, 18]);
     assert_eq!(numbers(&settings.default_tkt_enctypes), [19, 18]);
-    assert_eq!(numbers(&settings.default_tgs_enctypes), [18, 20, 19]);
+    assert_eq!(
+        numbers(&settings.default_tgs_enctypes),
+        [18, 20, 19, 25, 26]
+    );
     assert_eq!(settings.renew_lifetime, Some(Duration::from_secs(608_400)));
     assert_eq!(settings.ticket_lifetime, Some(Duration::from_secs(86_400)));
     assert!(settings.forwardable && settings.proxiable);
@@ -65,7 +71,7 @@ fn a_value_of_the_wrong_kind_is_an_error_with_its_place() {
         "kdc_timesync = maybe",
         "forwardable = 2",
         "ccache_type = 5",
-        "permitted_enctypes = des rc4",
+        "permitted_enctypes = des rc5",
         "udp_preference_limit = big",
         "dns_lookup_kdc = perhaps",
     ];
@@ -101,16 +107,46 @@ fn an_acceptors_host_counts_unless_it_is_said_not_to() {
 
 #[test]
 fn enctype_lists() {
-    let of = |text: &str| enctypes(text).map(|list| numbers(&list));
+    let rules = EnctypeRules::default();
+    let of = |text: &str| rules.list(text).map(|list| numbers(&list));
     assert_eq!(of("aes"), Some(vec![18, 17, 20, 19]));
     assert_eq!(of("+aes -aes256-cts"), Some(vec![17, 20, 19]));
     assert_eq!(
         of("aes256-sha2,aes256-sha2\taes128-cts"),
         Some(vec![20, 17])
     );
-    assert_eq!(of("default -aes"), None);
-    assert_eq!(of("rc4 des3"), None);
+    assert_eq!(of("default -aes -camellia"), None);
+    assert_eq!(of("camellia"), Some(vec![26, 25]));
+    assert_eq!(of("DEFAULT -aes +aes256-cts"), Some(vec![25, 26, 18]));
+    assert_eq!(of("Camellia128-CTS-CMAC rc4-hmac"), Some(vec![25, 23]));
+    assert_eq!(of("des des-cbc-crc"), None);
     assert_eq!(of(""), None);
+}
+
+/// RFC 8429. MIT 1.20 has both on its default list.
+#[test]
+fn deprecated_enctypes_have_to_be_asked_for() {
+    let of = |lines: &str| {
+        settings(&format!("[libdefaults]\n{lines}\n"))
+            .map(|settings| numbers(&settings.permitted_enctypes))
+    };
+    let asked = |lines: &str| of(lines).unwrap();
+    assert_eq!(asked(""), [18, 17, 20, 19, 25, 26]);
+    assert_eq!(asked("allow_weak_crypto = true"), [18, 17, 20, 19, 25, 26]);
+    assert_eq!(asked("allow_rc4 = true"), [18, 17, 20, 19, 23, 25, 26]);
+    assert_eq!(asked("allow_des3 = true"), [18, 17, 20, 19, 16, 25, 26]);
+    let both = "allow_des3 = true\nallow_rc4 = true\n";
+    assert_eq!(asked(both), [18, 17, 20, 19, 16, 23, 25, 26]);
+    let named = "permitted_enctypes = aes256-cts rc4 des3";
+    assert_eq!(asked(named), [18, 23, 16]);
+    assert_eq!(asked(&format!("{both}{named}")), [18, 23, 16]);
+    assert_eq!(asked(&format!("{named}\nallow_rc4 = false")), [18, 16]);
+    assert_eq!(asked(&format!("{named}\nallow_des3 = no")), [18, 23]);
+    let default = "permitted_enctypes = DEFAULT -aes -camellia";
+    assert_eq!(asked(&format!("{both}{default}")), [16, 23]);
+    assert!(of(default).is_err());
+    assert!(of("permitted_enctypes = rc4\nallow_rc4 = false").is_err());
+    assert!(of("allow_rc4 = perhaps").is_err());
 }
 
 #[test]

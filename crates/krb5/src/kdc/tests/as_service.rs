@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use krb5_crypto::{AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96};
+use krb5_crypto::{
+    AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96, ARCFOUR_HMAC,
+    DES3_CBC_SHA1, Enctype,
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -12,7 +15,8 @@ use crate::exchange::as_exchange::{AsExchange, AsOptions, Progress, Secret};
 use crate::formats::ccache::CachedKey;
 use crate::kdc::Kdc;
 use crate::messages::{
-    AsReq, EtypeInfo2Entry, KrbError, MethodData, Value, error_code, kdc_options, pa_type,
+    AsReq, EtypeInfo2Entry, EtypeInfoEntry, KrbError, MethodData, Value, error_code, kdc_options,
+    pa_type,
 };
 use crate::principal::Principal;
 
@@ -171,6 +175,49 @@ fn pre_authentication_is_required_and_described() {
         [19, 18]
     );
     assert_eq!(info[0].salt.unwrap().0, b"EXAMPLE.ORGalice");
+}
+
+/// RFC 4120 §3.1.3.
+#[test]
+fn a_client_of_before_is_told_in_both_ways() {
+    let etypes = [DES3_CBC_SHA1, ARCFOUR_HMAC, AES256_CTS_HMAC_SHA1_96];
+    let kdc = kdc(&etypes);
+    let told = |etypes: &[&'static Enctype]| {
+        let options = AsOptions {
+            etypes: etypes.to_vec(),
+            ..options()
+        };
+        let Progress::Send { bytes, .. } =
+            AsExchange::start(options, password(), NOW, &counting()).unwrap()
+        else {
+            panic!("a request");
+        };
+        let reply = kdc.reply(&bytes, NOW, &counting());
+        let error = KrbError::decode(&reply).unwrap();
+        let methods = MethodData::decode(error.e_data.unwrap()).unwrap();
+        let value = |kind| {
+            let found = methods.iter().find(|pa| pa.padata_type == kind);
+            found.map(|pa| pa.padata_value.to_vec())
+        };
+        (
+            value(pa_type::PA_ETYPE_INFO2).is_some(),
+            value(pa_type::PA_ETYPE_INFO),
+        )
+    };
+    let (info2, info) = told(&etypes[..2]);
+    let info = info.expect("for enctypes of before");
+    let info = Vec::<EtypeInfoEntry<'_>>::decode(&info).unwrap();
+    let told_of: Vec<_> = info.iter().map(|entry| (entry.etype, entry.salt)).collect();
+    let salt = Some(&b"EXAMPLE.ORGalice"[..]);
+    assert_eq!((info2, told_of), (true, vec![(16, salt), (23, salt)]));
+    assert_eq!(told(&etypes), (true, None));
+    for etype in etypes {
+        let options = AsOptions {
+            etypes: vec![etype],
+            ..options()
+        };
+        assert!(log_in(&kdc, options, password(), NOW).is_ok(), "{etype}");
+    }
 }
 
 /// An answer to somebody who proved nothing is not much longer than the question.
