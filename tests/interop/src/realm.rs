@@ -18,8 +18,11 @@ pub const CLIENT: &str = "alice";
 /// The client's password.
 pub const PASSWORD: &str = "alice's password";
 
-/// The four enctypes and the service that has a key of just this one: `e18/localhost@INTEROP.TEST`.
-pub const SERVICES: [(i32, &str, &str); 4] = [
+/// An enctype's number, the service that has a key of just this one (`e18/localhost@INTEROP.TEST`), and its name.
+pub type Service = (i32, &'static str, &'static str);
+
+/// The four enctypes of AES.
+pub const SERVICES: [Service; 4] = [
     (17, "e17", "aes128-cts-hmac-sha1-96"),
     (18, "e18", "aes256-cts-hmac-sha1-96"),
     (19, "e19", "aes128-cts-hmac-sha256-128"),
@@ -56,18 +59,23 @@ pub struct Realm {
 }
 
 impl Realm {
-    /// Starts a KDC of `vendor` with [`CLIENT`] and one service an enctype.
+    /// Starts a KDC of `vendor` with [`CLIENT`] and the services of [`SERVICES`].
     pub fn start(vendor: Vendor) -> Self {
+        Self::start_with(vendor, &SERVICES)
+    }
+
+    /// Starts a KDC of `vendor` that has and permits the enctypes of `services` and no others.
+    pub fn start_with(vendor: Vendor, services: &[Service]) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("interop")
             .tempdir()
             .expect("a temporary directory");
         let port = free_port();
-        write_configuration(dir.path(), port);
+        write_configuration(dir.path(), port, services);
         fs::write(dir.path().join("password"), PASSWORD).expect("the password file");
         let kdc = match vendor {
-            Vendor::Mit => start_mit(dir.path()),
-            Vendor::Heimdal => start_heimdal(dir.path(), port),
+            Vendor::Mit => start_mit(dir.path(), services),
+            Vendor::Heimdal => start_heimdal(dir.path(), port, services),
         };
         let mut realm = Self {
             vendor,
@@ -207,18 +215,29 @@ fn set_environment(command: &mut Command, dir: &Path) {
         .env("KRB5RCACHEDIR", dir);
 }
 
-fn write_configuration(dir: &Path, port: u16) {
+fn write_configuration(dir: &Path, port: u16, services: &[Service]) {
     let path = dir.display();
-    let types = SERVICES.map(|(_, _, name)| name).join(" ");
+    let types = services.iter().map(|(_, _, name)| *name);
+    let types = types.collect::<Vec<_>>().join(" ");
+    // MIT's KDC issues session keys of these only if it is told to.
+    let allowed = match services
+        .iter()
+        .any(|(number, _, _)| [16, 23].contains(number))
+    {
+        true => " allow_des3 = true\n allow_rc4 = true\n",
+        false => "",
+    };
     let krb5 = format!(
         "[libdefaults]\n default_realm = {REALM}\n dns_canonicalize_hostname = false\n rdns = false\n \
-         dns_lookup_kdc = false\n dns_lookup_realm = false\n permitted_enctypes = {types}\n forwardable = true\n\
+         dns_lookup_kdc = false\n dns_lookup_realm = false\n{allowed} permitted_enctypes = {types}\n forwardable = true\n\
          [realms]\n {REALM} = {{\n  kdc = 127.0.0.1:{port}\n }}\n\
          [domain_realm]\n localhost = {REALM}\n"
     );
-    let keys = SERVICES
-        .map(|(_, _, name)| format!("{name}:normal"))
-        .join(" ");
+    let salted = |kind: &str| {
+        let each = services.iter().map(|(_, _, name)| format!("{name}:{kind}"));
+        each.collect::<Vec<_>>().join(" ")
+    };
+    let keys = salted("normal");
     // The two KDCs read different sections, so one file serves both.
     let kdc = format!(
         "{krb5}\
@@ -227,9 +246,7 @@ fn write_configuration(dir: &Path, port: u16) {
          [kadmin]\n default_keys = {pw_salts}\n\
          [kdc]\n database = {{\n  dbname = {path}/heimdal\n  realm = {REALM}\n  mkey_file = {path}/m-key\n \
          acl_file = {path}/acl\n  log_file = {path}/log\n }}\n",
-        pw_salts = SERVICES
-            .map(|(_, _, name)| format!("{name}:pw-salt"))
-            .join(" "),
+        pw_salts = salted("pw-salt"),
     );
     let kdc = kdc.replacen(
         &format!("  kdc = 127.0.0.1:{port}\n"),
@@ -244,7 +261,7 @@ fn write_configuration(dir: &Path, port: u16) {
     fs::write(dir.join("acl"), "").expect("acl");
 }
 
-fn start_mit(dir: &Path) -> Child {
+fn start_mit(dir: &Path, services: &[Service]) -> Child {
     let mut create = Command::new(needed("/usr/sbin/kdb5_util".into()));
     set_environment(&mut create, dir);
     let output = create
@@ -254,7 +271,7 @@ fn start_mit(dir: &Path) -> Child {
     succeeded("kdb5_util", output);
     let client = format!("addprinc -pw \"{PASSWORD}\" {CLIENT}");
     admin(Vendor::Mit, dir, &[&client]);
-    for (_, service, enctype) in SERVICES {
+    for (_, service, enctype) in services {
         let keytab = dir.join("krb5.keytab");
         admin(
             Vendor::Mit,
@@ -278,7 +295,7 @@ fn start_mit(dir: &Path) -> Child {
     spawn(&kdc, dir)
 }
 
-fn start_heimdal(dir: &Path, port: u16) -> Child {
+fn start_heimdal(dir: &Path, port: u16, services: &[Service]) -> Child {
     let mut stash = Command::new(heimdal_program("kstash"));
     set_environment(&mut stash, dir);
     let key_file = dir.join("m-key");
@@ -307,14 +324,14 @@ fn start_heimdal(dir: &Path, port: u16) -> Child {
             CLIENT,
         ],
     );
-    for (_, service, enctype) in SERVICES {
+    for (_, service, enctype) in services {
         let name = format!("{service}/localhost");
         admin(
             Vendor::Heimdal,
             dir,
             &["add", "--random-key", "--use-defaults", &name],
         );
-        for (_, _, other) in SERVICES.iter().filter(|(_, _, other)| *other != enctype) {
+        for (_, _, other) in services.iter().filter(|(_, _, other)| other != enctype) {
             admin(Vendor::Heimdal, dir, &["del_enctype", &name, other]);
         }
         let keytab = format!("--keytab={}", dir.join("krb5.keytab").display());

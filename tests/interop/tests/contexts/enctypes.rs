@@ -1,0 +1,196 @@
+//! Camellia, and the deprecated enctypes where `krb5.conf` allows them: tickets from their KDCs, by password and by keytab, and
+//! contexts with their libraries. Heimdal has no Camellia.
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use baton::kerberos::keytab::Keytab;
+use baton::{Acceptor, Config, Context, Credential, Environment, Initiator, Name, Step, Store};
+use interop::Vendor;
+use interop::peer::{Peer, Stepped};
+use interop::realm::{CLIENT, PASSWORD, Realm, Service};
+
+use crate::parties::ALL_FLAGS;
+
+const OLDER: [Service; 2] = [
+    (16, "e16", "des3-cbc-sha1"),
+    (23, "e23", "arcfour-hmac-md5"),
+];
+const CAMELLIA: [Service; 2] = [
+    (25, "e25", "camellia128-cts-cmac"),
+    (26, "e26", "camellia256-cts-cmac"),
+];
+
+/// A client of `realm` whose `krb5.conf` has `lines` in place of a list of enctypes.
+fn environment(realm: &Realm, lines: &str) -> Environment {
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let theirs = fs::read_to_string(realm.config()).unwrap();
+    let others = theirs.lines().filter(|line| {
+        let relation = line.trim_start();
+        !relation.starts_with("permitted_enctypes") && !relation.starts_with("allow_")
+    });
+    let ours: Vec<_> = others
+        .map(|line| match line {
+            "[libdefaults]" => format!("{line}\n {lines}\n"),
+            line => format!("{line}\n"),
+        })
+        .collect();
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let path = realm.path(&format!("ours{number}.conf"));
+    fs::write(&path, ours.concat()).unwrap();
+    Environment::new(Config {
+        krb5_conf: vec![path],
+        client_keytab: Some(format!("FILE:{}", realm.keytab().display())),
+        store: Store::Memory,
+        ..Config::default()
+    })
+    .unwrap()
+}
+
+fn keytab(realm: &Realm) -> Keytab {
+    Keytab::parse(&fs::read(realm.keytab()).unwrap()).unwrap()
+}
+
+fn target(service: &str) -> Name {
+    Name::hostbased_service(&format!("{service}@localhost"))
+}
+
+fn begun(env: &Environment, cred: &Credential, service: &str) -> Step {
+    let target = target(service);
+    let initiator = Initiator::new(env, cred, &target).flags(ALL_FLAGS);
+    initiator
+        .start()
+        .unwrap_or_else(|error| panic!("{service}: {error}"))
+}
+
+/// We initiate, with tickets that our own requests got.
+fn initiated(
+    realm: &Realm,
+    env: &Environment,
+    cred: &Credential,
+    service: &str,
+) -> (Context, Peer) {
+    let mut theirs = Peer::start(realm.vendor(), realm, "none");
+    theirs.accept(None);
+    let Step::Continue { token, next } = begun(env, cred, service) else {
+        panic!("{service}: a reply is expected");
+    };
+    let reply = match theirs.step(&token) {
+        Stepped::Done(reply) => reply,
+        other => panic!("{service}: {other:?}"),
+    };
+    match next.step(&reply) {
+        Ok(Step::Done { context, .. }) => (context, theirs),
+        Ok(_) => panic!("{service}: one reply is enough"),
+        Err(failure) => panic!("{service}: {}", failure.error),
+    }
+}
+
+/// They initiate, with tickets that their own program got.
+fn accepted(realm: &Realm, env: &Environment, service: &str) -> (Context, Peer) {
+    realm.kinit(realm.vendor(), service);
+    let mut theirs = Peer::start(realm.vendor(), realm, service);
+    theirs.initiate(&format!("{service}@localhost"), ALL_FLAGS.bits(), None);
+    let request = theirs.step(&[]).token();
+    let cred = Credential::from_keytab(keytab(realm).into());
+    let step = Acceptor::new(env, &cred).step(&request);
+    let step = step.unwrap_or_else(|failure| panic!("{service}: {}", failure.error));
+    let Step::Done { token, context } = step else {
+        panic!("{service}: one step is enough");
+    };
+    assert!(
+        matches!(theirs.step(&token.unwrap()), Stepped::Done(_)),
+        "{service}"
+    );
+    (context, theirs)
+}
+
+fn exchange(ours: &Context, theirs: &mut Peer, what: &str) {
+    for length in [0, 1, 15, 16, 17, 1000, 70_000] {
+        let message: Vec<u8> = (0..length).map(|at| (at * 7) as u8).collect();
+        for conf in [true, false] {
+            let token = theirs.wrap(conf, &message);
+            let got = ours
+                .unwrap(&token)
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!((&*got.data, got.confidential), (&*message, conf), "{what}");
+            let token = ours.wrap(conf, &message).unwrap();
+            assert_eq!(theirs.unwrap(&token), (0, conf, message.clone()), "{what}");
+        }
+        assert_eq!(
+            theirs.verify(&message, &ours.get_mic(&message).unwrap()),
+            0,
+            "{what}"
+        );
+        ours.verify_mic(&message, &theirs.mic(&message)).unwrap();
+    }
+}
+
+/// Everything that has to work with an enctype: `lines` of `krb5.conf` that let our side use it, among what the realm has.
+fn works(realm: &Realm, (number, service, _): Service, lines: &str, messages: bool) {
+    let what = format!("{:?}, enctype {number}", realm.vendor());
+    let env = environment(realm, lines);
+    let client = Name::user(CLIENT);
+    let cred = Credential::with_password(&env, &client, PASSWORD);
+    let cred = cred.unwrap_or_else(|error| panic!("{what}: {error}"));
+    let (ours, mut theirs) = initiated(realm, &env, &cred, service);
+    if messages {
+        exchange(&ours, &mut theirs, &what);
+    }
+    let (ours, mut theirs) = accepted(realm, &env, service);
+    if messages {
+        exchange(&ours, &mut theirs, &what);
+    }
+
+    // A service is a client too, with the key of its keytab.
+    let name = Name::krb5_principal(&format!("{service}/localhost"));
+    let cred = Credential::with_keytab(&env, &name, None);
+    let cred = cred.unwrap_or_else(|error| panic!("{what}: {error}"));
+    drop(initiated(realm, &env, &cred, service));
+}
+
+#[test]
+fn camellia_is_on_by_default() {
+    let realm = Realm::start_with(Vendor::Mit, &CAMELLIA);
+    for service in CAMELLIA {
+        works(&realm, service, "", true);
+    }
+}
+
+#[test]
+fn deprecated_enctypes_work_where_they_are_allowed_or_named() {
+    for vendor in Vendor::ALL {
+        let realm = Realm::start_with(vendor, &OLDER);
+        for (service, allowed, named) in [
+            (OLDER[0], "allow_des3 = true", "permitted_enctypes = des3"),
+            (OLDER[1], "allow_rc4 = true", "permitted_enctypes = rc4"),
+        ] {
+            works(&realm, service, allowed, false);
+            works(&realm, service, named, false);
+        }
+    }
+}
+
+#[test]
+fn deprecated_enctypes_are_off_by_default() {
+    for vendor in Vendor::ALL {
+        let realm = Realm::start_with(vendor, &OLDER);
+        let env = environment(&realm, "");
+        let refused = Credential::with_password(&env, &Name::user(CLIENT), PASSWORD).err();
+        let refused = refused.expect("no enctype in common").to_string();
+        assert!(
+            refused.contains("the KDC has no enctype that was asked for"),
+            "{refused}"
+        );
+        for (_, service, _) in OLDER {
+            realm.kinit(vendor, service);
+            let mut theirs = Peer::start(vendor, &realm, service);
+            theirs.initiate(&format!("{service}@localhost"), ALL_FLAGS.bits(), None);
+            let request = theirs.step(&[]).token();
+            let cred = Credential::from_keytab(keytab(&realm).into());
+            let refused = Acceptor::new(&env, &cred).step(&request).err();
+            let refused = refused.expect("not permitted").error.to_string();
+            assert!(refused.contains("not permitted"), "{refused}");
+        }
+    }
+}
