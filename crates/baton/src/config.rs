@@ -10,6 +10,7 @@ use gss_transfer::policy::Policy;
 use krb5::formats::settings::Settings;
 use once::{Limits, ReplayAfterReset};
 
+use crate::half_open::{HalfOpen, HalfOpenKeys};
 use crate::host::accounts::Accounts;
 use crate::host::user::has_foreign_rights;
 use crate::{Error, Major};
@@ -182,6 +183,12 @@ pub struct Transfer {
     pub policy: Policy,
     /// How long a token is good, where an export does not say.
     pub lifetime: Duration,
+    /// Whether handshakes may change hands before they have ended, where an export does not say.
+    pub half_open: HalfOpen,
+    /// The keys of the service that they are sealed under.
+    pub half_open_keys: HalfOpenKeys,
+    /// How long such a token is good, where an export does not say; at most five minutes.
+    pub half_open_lifetime: Duration,
 }
 
 impl Default for Transfer {
@@ -190,6 +197,9 @@ impl Default for Transfer {
             enabled: true,
             policy: Policy::same_user(),
             lifetime: Duration::from_secs(300),
+            half_open: HalfOpen::Refused,
+            half_open_keys: HalfOpenKeys::None,
+            half_open_lifetime: Duration::from_secs(60),
         }
     }
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::copied::{self, Copied};
 use crate::environment::Environment;
+use crate::half_open::HalfOpen;
 use crate::identity;
 use crate::{Error, Facts, Order, Unwrapped};
 
@@ -78,6 +79,8 @@ pub struct ExportOptions {
     pub policy: Option<Policy>,
     /// How long the token is good; it never outlives the context.
     pub lifetime: Option<Duration>,
+    /// Whether a [handshake](crate::Handshake::export) that waits may be exported.
+    pub half_open: Option<HalfOpen>,
 }
 
 impl ExportOptions {
@@ -92,6 +95,13 @@ impl ExportOptions {
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// The same, for handshakes that wait too.
+    #[must_use]
+    pub const fn half_open(mut self, half_open: HalfOpen) -> Self {
+        self.half_open = Some(half_open);
         self
     }
 }

@@ -12,6 +12,10 @@ pub struct TransferCounts {
     pub exported: u64,
     /// Contexts imported.
     pub imported: u64,
+    /// Handshakes exported half open.
+    pub half_open_exported: u64,
+    /// Handshakes imported half open.
+    pub half_open_imported: u64,
     /// Exports that failed and left the context where it was.
     pub export_failed: u64,
     /// Exports and imports of what had expired.
@@ -34,6 +38,8 @@ pub struct TransferCounts {
 pub(crate) struct Counters {
     exported: AtomicU64,
     imported: AtomicU64,
+    half_open_exported: AtomicU64,
+    half_open_imported: AtomicU64,
     export_failed: AtomicU64,
     expired: AtomicU64,
     defective: AtomicU64,
@@ -50,6 +56,8 @@ impl Counters {
         TransferCounts {
             exported: read(&self.exported),
             imported: read(&self.imported),
+            half_open_exported: read(&self.half_open_exported),
+            half_open_imported: read(&self.half_open_imported),
             export_failed: read(&self.export_failed),
             expired: read(&self.expired),
             defective: read(&self.defective),
@@ -69,9 +77,17 @@ impl Counters {
         add(&self.imported);
     }
 
+    pub(crate) fn half_open_exported(&self) {
+        add(&self.half_open_exported);
+    }
+
+    pub(crate) fn half_open_imported(&self) {
+        add(&self.half_open_imported);
+    }
+
     pub(crate) fn export_refused(&self, error: &Error) {
         add(match error {
-            Error::SwitchedOff | Error::NotTransferable => &self.unavailable,
+            Error::SwitchedOff | Error::NotTransferable | Error::NoServiceKey => &self.unavailable,
             Error::ContextExpired => &self.expired,
             _ => &self.export_failed,
         });
@@ -84,11 +100,16 @@ impl Counters {
 
     pub(crate) fn import_refused(&self, error: &Error) {
         add(match error {
-            Error::SwitchedOff => &self.unavailable,
+            Error::SwitchedOff | Error::NoServiceKey => &self.unavailable,
             Error::TokenExpired => &self.expired,
-            Error::Malformed(_) | Error::Restore(_) => &self.defective,
+            Error::Malformed(_)
+            | Error::Restore(_)
+            | Error::UnknownKey
+            | Error::HalfOpenTable(_)
+            | Error::OtherSide
+            | Error::OtherChannel => &self.defective,
             Error::Refused(_) => &self.unauthorized,
-            Error::NotThere => &self.not_there,
+            Error::NotThere | Error::Redeemed | Error::NotRedeemable(_) => &self.not_there,
             Error::TakenFirst => &self.lost_race,
             _ => &self.import_failed,
         });

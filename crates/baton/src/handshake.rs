@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use gss_core::bindings::ChannelBindings;
-use gss_core::error::{Error, Major};
+use gss_core::error::Error;
 use gss_core::flags::Flags;
 use gss_core::mechanism::{self, Failure};
 use gss_core::name::Name;
 use gss_krb5::{AcceptOptions, InitOptions};
+use gss_transfer::half_open::Channel;
 use once::ForkMark;
 
-use crate::context::{Context, ExportOptions, Token};
+use crate::context::{Context, Token};
 use crate::copied::{self, Copied};
 use crate::credential::Credential;
 use crate::environment::Environment;
@@ -39,15 +40,17 @@ pub enum Step {
 }
 
 impl Step {
-    fn new(env: &Environment, accepting: bool, mark: ForkMark, step: mechanism::Step) -> Self {
+    fn new(
+        env: &Environment,
+        accepting: bool,
+        channel: Channel,
+        mark: ForkMark,
+        step: mechanism::Step,
+    ) -> Self {
         match step {
             mechanism::Step::Continue { token, next } => Self::Continue {
                 token,
-                next: Handshake {
-                    env: env.clone(),
-                    accepting,
-                    inner: Copied::new(mark, next),
-                },
+                next: Handshake::new(env, accepting, channel, mark, next),
             },
             mechanism::Step::Done { token, context } => Self::Done {
                 token,
@@ -59,24 +62,37 @@ impl Step {
 
 /// A handshake that waits for the peer's next token.
 pub struct Handshake {
-    env: Environment,
-    accepting: bool,
-    inner: Copied<dyn mechanism::Handshake>,
+    pub(crate) env: Environment,
+    pub(crate) accepting: bool,
+    /// What a [half-open transfer](Self::export) is bound to.
+    pub(crate) channel: Channel,
+    pub(crate) inner: Copied<dyn mechanism::Handshake>,
 }
 
 impl Handshake {
+    pub(crate) fn new(
+        env: &Environment,
+        accepting: bool,
+        channel: Channel,
+        mark: ForkMark,
+        inner: Box<dyn mechanism::Handshake>,
+    ) -> Self {
+        Self {
+            env: env.clone(),
+            accepting,
+            channel,
+            inner: Copied::new(mark, inner),
+        }
+    }
+
     /// Goes on with the peer's token. A failed step leaves nothing half-built; its [`Failure`] may hold a token for the peer.
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
         let host = self.env.host(self.accepting)?;
         self.inner.here()?;
         let (mark, inner) = self.inner.into_parts();
         let step = inner.step(token, &host)?;
-        Ok(Step::new(&self.env, self.accepting, mark, step))
-    }
-
-    /// A context that is not established cannot change hands: `GSS_S_NO_CONTEXT`, and the handshake goes on as it was.
-    pub fn export(self, _: &ExportOptions) -> Result<Token, (Self, Error)> {
-        Err((self, HalfOpen.into()))
+        let (accepting, channel) = (self.accepting, self.channel);
+        Ok(Step::new(&self.env, accepting, channel, mark, step))
     }
 }
 
@@ -85,17 +101,6 @@ impl std::fmt::Debug for Handshake {
         f.debug_struct("Handshake")
             .field("accepting", &self.accepting)
             .finish_non_exhaustive()
-    }
-}
-
-/// An export of a context that is not established.
-#[derive(Debug, thiserror::Error)]
-#[error("the context is not established yet, and a half-open one is not exported")]
-struct HalfOpen;
-
-impl From<HalfOpen> for Error {
-    fn from(cause: HalfOpen) -> Self {
-        Self::new(Major::NoContext, cause)
     }
 }
 
@@ -188,6 +193,7 @@ impl<'a> Initiator<'a> {
     async fn start_by(self, io: impl Io) -> Result<Step, Error> {
         let target = self.env.principal(self.target)?;
         let ticket = self.cred.ticket_for(io, self.env, &target).await?;
+        let channel = Channel::of(self.bindings.as_ref());
         let options = InitOptions {
             flags: self.flags,
             bindings: self.bindings,
@@ -203,7 +209,7 @@ impl<'a> Initiator<'a> {
             gss_krb5::initiate(&ticket, &target, &options, &host)
         };
         let step = step.map_err(|failure| failure.error)?;
-        Ok(Step::new(self.env, false, mark, step))
+        Ok(Step::new(self.env, false, channel, mark, step))
     }
 }
 
@@ -235,14 +241,31 @@ impl<'a> Acceptor<'a> {
     /// The first step, with the peer's first token: Kerberos's or, as the token's frame says, SPNEGO's (RFC 4178). An empty token
     /// gets a list of mechanisms to begin with, for protocols in which the service speaks first. The keytab is looked at anew, so keys may rotate while the program runs.
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
+        let (env, channel) = (self.env, Channel::of(self.bindings.as_ref()));
+        let krb5 = self.krb5()?;
+        let host = env.host(true)?;
+        let mark = copied::mark().map_err(Error::from)?;
+        let step = negotiate::acceptor(token, krb5).step(token, &host)?;
+        Ok(Step::new(env, true, channel, mark, step))
+    }
+
+    /// Goes on with an acceptor's handshake that another process began and [exported](Handshake::export) half open: with this
+    /// credential, over this channel.
+    ///
+    /// If it fails nothing is burned: the true token is still good, here or elsewhere.
+    pub fn import(self, token: &Token) -> Result<Handshake, Error> {
+        let (env, channel) = (self.env, Channel::of(self.bindings.as_ref()));
+        let krb5 = [self.clone().krb5()?, self.clone().krb5()?, self.krb5()?];
+        let mechanisms = || negotiate::resume_acceptors(env, krb5);
+        Handshake::resume(env, token, true, channel, mechanisms)
+    }
+
+    /// The mechanism's own acceptor.
+    fn krb5(self) -> Result<gss_krb5::Acceptor, Error> {
         let cred = self.cred.acceptor_keys()?;
         let mut options = AcceptOptions::new(self.env.shared_random());
         options.policy = self.env.policy().clone();
         options.bindings = self.bindings;
-        let host = self.env.host(true)?;
-        let mark = copied::mark().map_err(Error::from)?;
-        let acceptor = negotiate::acceptor(token, gss_krb5::Acceptor::new(cred, options));
-        let step = acceptor.step(token, &host)?;
-        Ok(Step::new(self.env, true, mark, step))
+        Ok(gss_krb5::Acceptor::new(cred, options))
     }
 }

@@ -1,12 +1,16 @@
 //! Where SPNEGO stands before the mechanism: asked for by an initiator, told by an acceptor from the first token.
 
+use std::sync::Arc;
+
 use gss_core::error::Error;
 use gss_core::framing;
 use gss_core::host::Host;
-use gss_core::mechanism::{Failure, Handshake, Step};
+use gss_core::mechanism::{Failure, Handshake, Resume, Step};
 use gss_core::oid::Oid;
 use gss_krb5::{InitOptions, ServiceTicket};
 use krb5::principal::Principal;
+
+use crate::environment::Environment;
 
 /// Offers Kerberos, whose contexts always have integrity.
 pub(crate) fn initiate(
@@ -35,6 +39,41 @@ pub(crate) fn acceptor(token: &[u8], krb5: gss_krb5::Acceptor) -> Box<dyn Handsh
         Box::new(gss_spnego::Acceptor::new(vec![Box::new(Krb5Choice(krb5))]))
     } else {
         krb5
+    }
+}
+
+/// What goes on with the handshakes of other acceptors: Kerberos's own, and those it is negotiated in.
+pub(crate) fn resume_acceptors(
+    env: &Environment,
+    [alone, chosen, waiting]: [gss_krb5::Acceptor; 3],
+) -> Vec<Box<dyn Resume>> {
+    let spnego = gss_spnego::Acceptor::new(vec![Box::new(Krb5Choice(Box::new(waiting)))]);
+    let reader = reader(env, Box::new(chosen));
+    vec![
+        Box::new(alone),
+        Box::new(gss_spnego::AcceptorResume::new(spnego, vec![reader])),
+    ]
+}
+
+/// What goes on with the handshakes of other initiators.
+pub(crate) fn resume_initiators(env: &Environment) -> Vec<Box<dyn Resume>> {
+    let krb5 = || {
+        Box::new(gss_krb5::InitiatorResume {
+            permitted_enctypes: Arc::clone(&env.policy().permitted_enctypes),
+            random: env.shared_random(),
+        })
+    };
+    let reader = reader(env, krb5());
+    vec![
+        krb5(),
+        Box::new(gss_spnego::InitiatorResume::new(vec![reader])),
+    ]
+}
+
+fn reader(env: &Environment, handshake: Box<dyn Resume>) -> gss_spnego::Reader {
+    gss_spnego::Reader {
+        handshake,
+        context: Box::new(gss_krb5::Krb5::new(env.shared_random())),
     }
 }
 

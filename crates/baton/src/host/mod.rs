@@ -12,6 +12,6 @@ pub mod keytab;
 pub mod keytab_change;
 pub mod mit_replay;
 pub mod names;
-mod secret_file;
+pub(crate) mod secret_file;
 pub mod tickets;
 pub mod user;

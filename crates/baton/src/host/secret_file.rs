@@ -14,7 +14,7 @@ const MAX_SIZE: u64 = 64 << 20;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything in `file`, into a buffer that does not move while it is filled.
-pub(super) fn contents(mut file: &File) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn contents(mut file: &File) -> io::Result<Zeroizing<Vec<u8>>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(

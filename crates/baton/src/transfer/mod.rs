@@ -241,6 +241,7 @@ fn try_send(channel: &Channel, context: &Context, sending: &Sending<'_>) -> Resu
     let options = ExportOptions {
         policy,
         lifetime: sending.lifetime,
+        half_open: None,
     };
     if carrier == Carrier::NamedSocket {
         prove(channel, context, &options)?;

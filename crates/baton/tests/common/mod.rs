@@ -6,15 +6,19 @@
 )]
 
 pub mod memory;
+pub mod negotiation;
 pub mod process;
 
-use std::path::Path;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baton::{
-    Acceptor, Config, Context, Credential, Environment, Flags, Initiator, Name, Step, Store,
+    Acceptor, Config, Context, Credential, Environment, Flags, HalfOpenKeys, Handshake, Initiator,
+    Name, Step, Store, Transfer,
 };
 use krb5::formats::ccache::{CachedKey, Credential as Ticket, CredentialCache};
 use krb5::formats::keytab::{Keytab, KeytabEntry};
@@ -128,6 +132,39 @@ impl Site {
         }
     }
 
+    /// Begins a context as `initiator` says: the first token, and who waits for the answer.
+    pub fn start(
+        &self,
+        initiator: impl FnOnce(Initiator<'_>) -> Initiator<'_>,
+    ) -> (Vec<u8>, Handshake) {
+        let client = self.client("alice");
+        let name = Name::hostbased_service("host@a.example.test");
+        let begun = Initiator::new(&self.env, &client, &name).flags(self.flags);
+        match initiator(begun).start() {
+            Ok(Step::Continue { token, next }) => (token, next),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A ticket of alice's for the service.
+    pub fn service_ticket(&self) -> gss_krb5::ServiceTicket {
+        let client = Principal::user("alice", REALM);
+        let start = Timestamp::from_seconds(now().seconds());
+        let end = start + self.lifetime;
+        let enctype = Enctype::from_number(self.enctype).unwrap();
+        let session = Arc::new(enctype.random_key(&Kernel));
+        gss_krb5::ServiceTicket {
+            ticket: ticket(&client, &session, start, end, self.enctype),
+            client,
+            server: service(),
+            key: session,
+            authtime: start,
+            endtime: end,
+            flags: ticket_flags::INITIAL | ticket_flags::PRE_AUTHENT,
+            time_offset: krb5::formats::ccache::TimeOffset::default(),
+        }
+    }
+
     pub fn client(&self, name: &str) -> Credential {
         let client = Principal::user(name, REALM);
         let start = Timestamp::from_seconds(now().seconds());
@@ -164,10 +201,32 @@ pub enum Begun {
     Done(Context),
 }
 
+/// Where those who share the store in `directory` have their keys for half-open handshakes, if a test puts them there.
+pub fn keys_file(directory: &Path) -> PathBuf {
+    directory.join("half-open-keys")
+}
+
+/// Writes the keys of these bytes, the newest first.
+pub fn write_keys(directory: &Path, bytes: &[u8]) {
+    let lines: Vec<String> = (bytes.iter())
+        .map(|byte| format!("{byte:02x}").repeat(32))
+        .collect();
+    let fresh = keys_file(directory).with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&fresh).unwrap();
+    file.write_all(lines.join("\n").as_bytes()).unwrap();
+    std::fs::rename(fresh, keys_file(directory)).unwrap();
+}
+
 pub fn in_directory(directory: &Path) -> Config {
     Config {
         store: Store::File {
             directory: Some(directory.to_owned()),
+        },
+        transfer: Transfer {
+            half_open_keys: HalfOpenKeys::File(keys_file(directory)),
+            ..Transfer::default()
         },
         settings: Some(settings()),
         ..Config::default()

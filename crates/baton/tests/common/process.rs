@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use baton::transfer::{Arrival, Channel, Sending, send_over};
-use baton::{Acceptor, Context, Environment, ExportOptions, Order, Policy, Step, Token};
+use baton::{
+    Acceptor, Context, Environment, ExportOptions, HalfOpen, Handshake, Order, Policy, Step, Token,
+};
 use rustix::process::{Pid, Signal, kill_process, setpgid, setsid};
 
 use super::Site;
@@ -100,6 +102,33 @@ impl Worker {
         self.call(b'I', token.as_ref())
     }
 
+    /// Goes on with the handshake that it has, or accepts a new one.
+    pub fn step(&self, token: &[u8]) -> Result<Stepped, String> {
+        let answer = self.call(b'H', token)?;
+        Ok(match answer.split_first() {
+            Some((b'c', token)) => Stepped::Continue(token.to_vec()),
+            Some((b'd', [])) => Stepped::Done(None),
+            Some((b'd', token)) => Stepped::Done(Some(token.to_vec())),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    /// Its handshake, half open.
+    pub fn export_half_open(&self, half_open: HalfOpen) -> Result<Token, String> {
+        let sides = matches!(half_open, HalfOpen::BothSides);
+        self.call(b'X', &[u8::from(sides)]).map(Token::from)
+    }
+
+    /// Takes an acceptor's handshake over.
+    pub fn import_half_open(&self, token: &Token) -> Answer {
+        self.call(b'Y', token.as_ref())
+    }
+
+    /// Takes an initiator's handshake over.
+    pub fn import_initiator(&self, token: &Token) -> Answer {
+        self.call(b'y', token.as_ref())
+    }
+
     pub fn export(&self) -> Result<Token, String> {
         self.call(b'E', &[]).map(Token::from)
     }
@@ -133,6 +162,13 @@ impl Drop for Worker {
     }
 }
 
+/// What a worker's step came to, with the token for the peer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stepped {
+    Continue(Vec<u8>),
+    Done(Option<Vec<u8>>),
+}
+
 /// Is a worker, if this process was started as one.
 pub fn worker() {
     let Some(store) = std::env::var_os(STORE).map(PathBuf::from) else {
@@ -143,6 +179,7 @@ pub fn worker() {
     let mut worker = Working {
         site: Site::in_directory(&store),
         context: None,
+        handshake: None,
         descriptors: Vec::new(),
     };
     loop {
@@ -170,6 +207,7 @@ pub fn worker() {
 struct Working {
     site: Site,
     context: Option<Context>,
+    handshake: Option<Handshake>,
     descriptors: Vec<OwnedFd>,
 }
 
@@ -190,6 +228,46 @@ impl Working {
                 };
                 self.context = Some(context);
                 Ok(token.unwrap_or_default())
+            }
+            b'H' => {
+                let cred = super::acceptor(18);
+                let step = match self.handshake.take() {
+                    Some(next) => next.step(bytes),
+                    None => Acceptor::new(self.env(), &cred).step(bytes),
+                };
+                Ok(match step.map_err(|failure| failure.error)? {
+                    Step::Continue { token, next } => {
+                        self.handshake = Some(next);
+                        [b"c", &token[..]].concat()
+                    }
+                    Step::Done { token, context } => {
+                        self.context = Some(context);
+                        [b"d", &token.unwrap_or_default()[..]].concat()
+                    }
+                })
+            }
+            b'X' => {
+                let sides = match bytes[0] {
+                    0 => HalfOpen::Acceptors,
+                    _ => HalfOpen::BothSides,
+                };
+                let options = ExportOptions::default().half_open(sides);
+                let exported = self.handshake.take().expect("a handshake").export(&options);
+                exported.map(Token::into_bytes).map_err(|(next, error)| {
+                    self.handshake = Some(next);
+                    error
+                })
+            }
+            b'Y' => {
+                let cred = super::acceptor(18);
+                let next = Acceptor::new(self.env(), &cred).import(&Token::from(bytes))?;
+                self.handshake = Some(next);
+                Ok(Vec::new())
+            }
+            b'y' => {
+                let next = Handshake::import(self.env(), &Token::from(bytes), None)?;
+                self.handshake = Some(next);
+                Ok(Vec::new())
             }
             b'I' => {
                 let token = Token::from(bytes);
