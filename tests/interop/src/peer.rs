@@ -1,4 +1,5 @@
-//! A GSS-API party of another implementation: `peers/gss_peer.c` over its library, one command a line.
+//! A GSS-API party of another implementation: `peers/gss_peer.c`, with the commands of `peers/messages_peer.c`, over its
+//! library, one command a line.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -24,6 +25,8 @@ pub const GAP_TOKEN: u32 = 1 << 4;
 pub const BAD_SIG: u32 = 6 << 16;
 /// `GSS_S_DEFECTIVE_TOKEN`.
 pub const DEFECTIVE_TOKEN: u32 = 9 << 16;
+/// `GSS_S_UNAVAILABLE`.
+pub const UNAVAILABLE: u32 = 16 << 16;
 /// `GSS_S_BAD_BINDINGS`.
 pub const BAD_BINDINGS: u32 = 4 << 16;
 
@@ -231,6 +234,46 @@ impl Peer {
         Duration::from_nanos(answer[1].parse().expect("nanoseconds"))
     }
 
+    /// One of the calls over several buffers, such as `wrap-iov 1`: major status, whether it was confidential, and the buffers
+    /// as it left them. A buffer's kind is a letter of `peers/messages_peer.c`.
+    pub fn buffers(
+        &mut self,
+        command: &str,
+        buffers: &[(char, &[u8])],
+    ) -> (u32, bool, Vec<Vec<u8>>) {
+        let mut line = command.to_owned();
+        for (kind, bytes) in buffers {
+            line.push(' ');
+            line.push(*kind);
+            if !bytes.is_empty() {
+                line.push(':');
+                line.push_str(&hex(bytes));
+            }
+        }
+        let answer = self.ask(&line);
+        (
+            number(&answer, 1),
+            number(&answer, 2) != 0,
+            answer[3..].iter().map(|text| unhex(text)).collect(),
+        )
+    }
+
+    /// `gss_wrap_aead`: major status and token.
+    pub fn wrap_aead(&mut self, conf: bool, associated: &[u8], message: &[u8]) -> (u32, Vec<u8>) {
+        let (associated, message) = (hex(associated), hex(message));
+        let answer = self.ask(&format!(
+            "wrap-aead {} {associated} {message}",
+            u8::from(conf)
+        ));
+        (number(&answer, 1), unhex(&answer[3]))
+    }
+
+    /// `gss_unwrap_aead`: major status and message.
+    pub fn unwrap_aead(&mut self, associated: &[u8], token: &[u8]) -> (u32, Vec<u8>) {
+        let answer = self.ask(&format!("unwrap-aead {} {}", hex(associated), hex(token)));
+        (number(&answer, 1), unhex(&answer[3]))
+    }
+
     fn ask(&mut self, command: &str) -> Vec<String> {
         writeln!(self.input, "{command}").expect("the peer reads");
         self.answer(command)
@@ -261,7 +304,7 @@ pub fn program(vendor: Vendor) -> OsString {
         Vendor::Mit => (&MIT, "mit-krb5-gssapi", "gss_peer_mit"),
         Vendor::Heimdal => (&HEIMDAL, "heimdal-gssapi", "gss_peer_heimdal"),
     };
-    cell.get_or_init(|| compile("gss_peer.c", package, name))
+    cell.get_or_init(|| compile("messages_peer.c", package, name))
         .clone()
         .into_os_string()
 }

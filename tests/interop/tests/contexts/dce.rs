@@ -7,10 +7,10 @@ use crate::parties::{
     ALL_FLAGS, Case, Pair, TICKETS, We, accept, environment, keys, realm, start, tickets,
 };
 
-const DCE: Flags = Flags::from_bits(ALL_FLAGS.bits() | 0x1000);
+pub(crate) const DCE: Flags = Flags::from_bits(ALL_FLAGS.bits() | 0x1000);
 
 /// The third leg is the initiator's, whoever that is.
-fn establish(case: Case) -> Pair {
+pub(crate) fn establish(case: Case) -> Pair {
     let realm = realm(case.vendor);
     let env = environment(realm);
     let mut theirs = Peer::start(case.vendor, realm, TICKETS);

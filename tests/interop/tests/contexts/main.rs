@@ -1,6 +1,7 @@
 //! Contexts between ours and theirs: each as initiator and as acceptor, MIT's library and Heimdal's, all enctypes.
 #![allow(missing_docs)]
 
+mod buffers;
 mod dce;
 mod enctypes;
 mod handshakes;
