@@ -29,7 +29,9 @@ use zeroize::Zeroizing;
 
 pub use crate::host::ccache::CcacheStoreError;
 pub use crate::host::names::NameProblem;
-pub use crate::host::tickets::{ExchangeError, InitialOptions, Secret, TicketError};
+pub use crate::host::tickets::{
+    ExchangeError, InitialOptions, Secret, ServiceTicketError, TicketError,
+};
 pub use krb5::formats::ccache::Credential as Ticket;
 pub use krb5::messages::ticket_flags;
 

@@ -30,6 +30,7 @@ mod cts;
 mod enctype;
 mod error;
 mod fold;
+mod hmac_md5;
 mod key;
 mod mac;
 mod pieces;

@@ -38,8 +38,16 @@ impl KeyUsage {
     pub const KRB_SAFE_CHECKSUM: Self = Self(15);
     /// Signatures in a PAC ([MS-PAC] §2.8; RFC 4120 only reserves the number).
     pub const PAC_SIGNATURE: Self = Self(17);
+    /// The checksum in PA-FOR-USER, session key ([MS-SFU] §2.2.1; RFC 4120 only reserves the number).
+    pub const PA_FOR_USER_CHECKSUM: Self = Self(17);
     /// AD-KDC-ISSUED checksum.
     pub const AD_KDC_ISSUED_CHECKSUM: Self = Self(19);
+    /// The checksum in a request's PA-S4U-X509-USER, subkey ([MS-SFU] §2.2.2).
+    pub const PA_S4U_X509_USER_REQUEST: Self = Self(26);
+    /// The checksum in a reply's PA-S4U-X509-USER, subkey ([MS-SFU] §2.2.2).
+    pub const PA_S4U_X509_USER_REPLY: Self = Self(27);
+    /// The checksum of an AS-REQ in its reply, reply key (RFC 6806 §11).
+    pub const AS_REQ: Self = Self(56);
     /// Encryption in protocols that name no usage.
     pub const APPLICATION_ENCRYPTION: Self = Self(1024);
     /// Checksums in protocols that name no usage.

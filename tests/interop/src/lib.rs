@@ -7,6 +7,7 @@
 
 pub mod peer;
 pub mod realm;
+pub mod realms;
 
 use std::path::{Path, PathBuf};
 

@@ -192,7 +192,7 @@ impl Drop for Realm {
 }
 
 /// A port free for both UDP and TCP on 127.0.0.1.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let port = tcp.local_addr().expect("its address").port();
@@ -202,7 +202,7 @@ fn free_port() -> u16 {
     }
 }
 
-fn set_environment(command: &mut Command, dir: &Path) {
+pub(crate) fn set_environment(command: &mut Command, dir: &Path) {
     command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -344,7 +344,7 @@ fn start_heimdal(dir: &Path, port: u16, services: &[Service]) -> Child {
     spawn(&kdc, dir)
 }
 
-fn spawn(kdc: &Command, dir: &Path) -> Child {
+pub(crate) fn spawn(kdc: &Command, dir: &Path) -> Child {
     let log = fs::File::create(dir.join("kdc.out")).expect("the KDC's output file");
     let errors = log.try_clone().expect("the KDC's output file");
     let mut guarded = Command::new("/bin/sh");

@@ -1,19 +1,20 @@
 //! Getting tickets: the exchanges of `krb5` run over the network, with the credential cache before and behind them.
 
 mod again;
+mod service;
 
 use std::time::{Duration, Instant};
 
 pub use krb5::exchange::as_exchange::Secret;
 use krb5::exchange::as_exchange::{AsExchange, AsOptions};
+pub use krb5::exchange::service_ticket::ServiceTicketError;
 pub use krb5::exchange::tgs::{ExchangeError, Obtained};
 use krb5::exchange::tgs::{Progress, TgsExchange, TgsOptions};
 use krb5::formats::ccache::{Credential, CredentialCache, TimeOffset};
 use krb5::formats::keytab::Keytab;
 use krb5::formats::settings::Settings;
-use krb5::messages::{kdc_options, ticket_flags};
+use krb5::messages::kdc_options;
 use krb5::principal::Principal;
-use krb5_crypto::Enctype;
 use wire::random::Random;
 use wire::time::{Clock, Timestamp};
 
@@ -54,16 +55,9 @@ pub enum TicketError {
     /// The ticket-granting ticket has ended.
     #[error("the ticket-granting ticket for {0} has expired: get a new one")]
     Expired(String),
-    /// The service is of another realm.
-    #[error(
-        "{server} is of another realm than {client}; tickets across realms are not supported yet"
-    )]
-    OtherRealm {
-        /// The client.
-        client: Principal,
-        /// The service.
-        server: Principal,
-    },
+    /// The KDCs lead to no ticket for the service.
+    #[error(transparent)]
+    Way(ServiceTicketError),
 }
 
 /// What to ask of an initial ticket beyond what `krb5.conf` says.
@@ -152,64 +146,6 @@ impl Client<'_> {
         Ok(obtained.credential)
     }
 
-    /// A ticket for `server`: the one in `cache` if there is one that is good for long enough and of an enctype that may be used, else one
-    /// from the KDC (RFC 4120 §3.3), which is then stored in `cache`.
-    pub fn get_service_ticket(
-        &self,
-        server: &Principal,
-        cache: &CcacheStore,
-    ) -> Result<Found, TicketError> {
-        at_once(self.service_ticket(Blocking, server, cache))
-    }
-
-    /// The same, waiting as `io` does.
-    pub(crate) async fn service_ticket(
-        &self,
-        io: impl Io,
-        server: &Principal,
-        cache: &CcacheStore,
-    ) -> Result<Found, TicketError> {
-        let contents = cache.read()?;
-        let time_offset = contents.time_offset.filter(|_| self.settings.kdc_timesync);
-        let kdc_now = shifted(self.clock.now(), time_offset);
-        let usable = |ticket: &&Credential| {
-            ticket.server == *server
-                && ticket.client == contents.principal
-                && !ticket.is_skey
-                && ticket.flags & ticket_flags::INVALID == 0
-                && ticket.endtime > kdc_now + WORTHWHILE
-                && is_permitted(ticket, &self.settings.permitted_enctypes)
-        };
-        if let Some(found) = contents
-            .tickets()
-            .filter(usable)
-            .max_by_key(|one| one.endtime)
-        {
-            return Ok(Found {
-                credential: found.clone(),
-                time_offset,
-            });
-        }
-        let tgt = ticket_granting(&contents, server, kdc_now)?.clone();
-        let credential = self.request(io, tgt, server, kdc_now).await?;
-        cache.store(&credential)?;
-        Ok(Found {
-            credential,
-            time_offset,
-        })
-    }
-
-    async fn request(
-        &self,
-        io: impl Io,
-        tgt: Credential,
-        server: &Principal,
-        kdc_now: Timestamp,
-    ) -> Result<Credential, TicketError> {
-        let request = TgsOptions::new(tgt, server.clone());
-        self.ask(io, request, kdc_now).await
-    }
-
     /// Runs a TGS exchange with what `krb5.conf` says about all of them.
     async fn ask(
         &self,
@@ -228,25 +164,10 @@ impl Client<'_> {
         request: TgsOptions,
         kdc_now: Timestamp,
     ) -> Result<Credential, TicketError> {
-        let mut kdcs = Kdcs::new(self.settings, self.deadline(), io);
-        let began = self.clock.now();
-        let mut progress = TgsExchange::start(request, kdc_now, self.random)?;
-        loop {
-            match progress {
-                Progress::Done(obtained) => return Ok(obtained.credential),
-                Progress::Send {
-                    realm,
-                    bytes,
-                    stream,
-                    next,
-                } => {
-                    let reply = kdcs.ask(&realm, &bytes, stream).await?;
-                    let passed = self.clock.now().micros().saturating_sub(began.micros());
-                    let now = Timestamp::from_micros(kdc_now.micros().saturating_add(passed));
-                    progress = next.next(&reply, now)?;
-                }
-            }
-        }
+        let started = TgsExchange::start(request, kdc_now, self.random)?;
+        let next = |machine: TgsExchange, reply: &[u8], now| machine.next(reply, now);
+        let reply = self.run(io, kdc_now, started, next).await?;
+        Ok(reply.credential)
     }
 
     fn initial_request(&self, client: &Principal, options: &InitialOptions) -> AsOptions {
@@ -307,24 +228,12 @@ pub fn keys_of(client: &Principal, keytab: &Keytab) -> Result<Secret, TicketErro
     Ok(Secret::Keys(keys))
 }
 
-fn is_permitted(ticket: &Credential, enctypes: &[&'static Enctype]) -> bool {
-    let mut enctypes = enctypes.iter();
-    ticket.key.usable().is_some() && enctypes.any(|one| one.number() == ticket.key.enctype())
-}
-
-/// The ticket that tickets for `server` are got with.
-fn ticket_granting<'c>(
-    cache: &'c CredentialCache,
-    server: &Principal,
+/// The ticket-granting ticket of the client's realm.
+fn ticket_granting(
+    cache: &CredentialCache,
     kdc_now: Timestamp,
-) -> Result<&'c Credential, TicketError> {
+) -> Result<&Credential, TicketError> {
     let realm = cache.principal.realm();
-    if server.realm() != realm {
-        return Err(TicketError::OtherRealm {
-            client: cache.principal.clone(),
-            server: server.clone(),
-        });
-    }
     let name = Principal::krbtgt(realm);
     let tickets = cache.tickets().filter(|ticket| ticket.server == name);
     let newest = tickets.max_by_key(|ticket| ticket.endtime);

@@ -16,7 +16,7 @@ use wire::random::Random;
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
-use super::kdc_reply::{Answer, Expected, KdcRep, kdc_time, nonce};
+use super::kdc_reply::{Answer, ClientNames, Expected, KdcRep, ServerNames, kdc_time, nonce};
 pub use super::kdc_reply::{ExchangeError, KdcError, Obtained, Progress, ReplyError};
 use crate::formats::ccache::TimeOffset;
 use crate::messages::{
@@ -177,7 +177,12 @@ impl AsExchange {
             }
             _ => {
                 let (client, server) = (&self.options.client, &self.server);
-                return Err(ExchangeError::refused(error, client, server));
+                return Err(ExchangeError::refused(
+                    error,
+                    client.realm(),
+                    client,
+                    server,
+                ));
             }
         }
         self.write_request(now, random);
@@ -311,7 +316,9 @@ impl AsExchange {
         let skew = self.options.clock_skew;
         let expected = Expected {
             client: &self.options.client,
+            clients: ClientNames::Exact,
             server: &self.server,
+            servers: ServerNames::Exact,
             nonce: self.nonce,
             options: self.flags(),
             till: self.till,

@@ -21,10 +21,10 @@ use crate::messages::{
     AsRep, DerError, EncKdcRepPart, EncryptedData, HostAddress, KerberosTime, KeyError, KrbError,
     PaData, PrincipalName, TgsRep, Ticket, error_code, kdc_options, ticket_flags,
 };
-use crate::principal::Principal;
+use crate::principal::{KRBTGT, Principal};
 
-/// What an exchange wants next. `M` is the machine that waits for the reply.
-pub enum Progress<M> {
+/// What an exchange wants next. `M` is the machine that waits for the reply, `D` what the exchange gives in the end.
+pub enum Progress<M, D = Obtained> {
     /// Send `bytes` to a KDC of `realm` and give the reply to `next`.
     Send {
         /// The realm whose KDC is meant.
@@ -37,7 +37,7 @@ pub enum Progress<M> {
         next: M,
     },
     /// The ticket is there.
-    Done(Box<Obtained>),
+    Done(Box<D>),
 }
 
 /// What an exchange gives.
@@ -51,6 +51,8 @@ pub struct Obtained {
 /// An error message from the KDC. Nobody vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KdcError {
+    /// The realm whose KDC was asked.
+    pub realm: Vec<u8>,
     /// The error's number (RFC 4120 §7.5.9).
     pub code: i32,
     /// The client of the request.
@@ -85,6 +87,9 @@ pub enum ExchangeError {
     /// The ticket-granting ticket cannot be used.
     #[error("the ticket-granting ticket is malformed: {0}")]
     TicketMalformed(DerError),
+    /// The evidence ticket of S4U2Proxy cannot be used.
+    #[error("the ticket that was to be the evidence for delegation is malformed: {0}")]
+    EvidenceMalformed(DerError),
     /// The ticket-granting ticket's key is of an enctype that is not supported.
     #[error("the ticket-granting ticket's key cannot be used")]
     TicketKey,
@@ -151,6 +156,14 @@ pub enum ReplyError {
     /// A ticket of the AS exchange that does not say it is one.
     #[error("its ticket is not marked as initial")]
     NotInitial,
+    /// What the KDC says of the user whom a service asks for (S4U2Self) is missing where it must be, or is not its word.
+    #[error("what it says of the user does not stand under the request's key")]
+    UserUnproven,
+    /// The KDC passed over that a ticket for somebody else was asked for.
+    #[error(
+        "its ticket is for the service itself and not for the user that it asked for: the KDC does not know S4U2Self and S4U2Proxy"
+    )]
+    NotForUser,
     /// The ticket is bound to addresses other than those asked for.
     #[error("its ticket is bound to other addresses")]
     Addresses,
@@ -160,7 +173,8 @@ impl fmt::Display for KdcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the KDC answers: {} (error {})",
+            "the KDC of {} answers: {} (error {})",
+            Shown::new(&self.realm),
             error_code::text(self.code),
             self.code
         )?;
@@ -174,9 +188,15 @@ impl fmt::Display for KdcError {
 
 impl ExchangeError {
     /// The names are those of the request: the KDC's may be left out, and nobody vouches for them.
-    pub(crate) fn refused(error: &KrbError<'_>, client: &Principal, server: &Principal) -> Self {
+    pub(crate) fn refused(
+        error: &KrbError<'_>,
+        realm: &[u8],
+        client: &Principal,
+        server: &Principal,
+    ) -> Self {
         let text = error.e_text.map(|text| Shown::new(text.0).to_string());
         Self::Refused(Box::new(KdcError {
+            realm: realm.to_vec(),
             code: error.error_code,
             client: client.clone(),
             server: server.clone(),
@@ -277,10 +297,33 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// Which other name than the request's a reply may have for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerNames<'e> {
+    /// None (RFC 4120 §3.1.5).
+    Exact,
+    /// That of another ticket-granting service, nearer to the one that was asked for, by the KDC of this realm (RFC 4120
+    /// §3.3.1).
+    Nearer(&'e [u8]),
+    /// The same one in another realm, or that of a ticket-granting service to go on with, by the KDC of this realm (RFC 6806 §8).
+    Referred(&'e [u8]),
+}
+
+/// Which client a reply must be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientNames<'e> {
+    /// That of the request.
+    Exact,
+    /// This one, whom the request is for. A ticket-granting ticket to go on with is still for the request's.
+    Other(&'e Principal),
+}
+
 /// What a request asked for, to hold a reply against.
 pub(crate) struct Expected<'e> {
     pub(crate) client: &'e Principal,
+    pub(crate) clients: ClientNames<'e>,
     pub(crate) server: &'e Principal,
+    pub(crate) servers: ServerNames<'e>,
     pub(crate) nonce: u32,
     pub(crate) options: u32,
     pub(crate) till: KerberosTime,
@@ -307,7 +350,17 @@ const ASKED_FOR: [(u32, u32); 5] = [
 impl Expected<'_> {
     /// What can be checked before the reply is decrypted.
     pub(crate) fn check_clear(&self, reply: &KdcRep<'_>) -> Result<(), ReplyError> {
-        if reply.crealm.0 != self.client.realm() || !reply.cname.names(self.client) {
+        let is = |name: &Principal| reply.crealm.0 == name.realm() && reply.cname.names(name);
+        let right = match self.clients {
+            // That the encrypted part has the same server is checked there.
+            ClientNames::Other(_) if is_krbtgt(&reply.ticket.sname) => is(self.client),
+            ClientNames::Other(other) if !is(other) && is(self.client) => {
+                return Err(ReplyError::NotForUser);
+            }
+            ClientNames::Other(other) => is(other),
+            ClientNames::Exact => is(self.client),
+        };
+        if !right {
             return Err(ReplyError::Client);
         }
         if !self.asked_for_etype(reply.enc_part.etype) {
@@ -360,10 +413,19 @@ impl Expected<'_> {
         ticket: &Ticket<'_>,
         part: &EncKdcRepPart<'_>,
     ) -> Result<(), ReplyError> {
-        if part.srealm.0 != self.server.realm() || !part.sname.names(self.server) {
+        let same_name = part.sname.names(self.server);
+        let exact = same_name && part.srealm.0 == self.server.realm();
+        let granting = |kdc: &[u8]| is_krbtgt(&part.sname) && part.srealm.0 == kdc;
+        let right = match self.servers {
+            ServerNames::Exact => exact,
+            ServerNames::Nearer(kdc) => exact || granting(kdc),
+            ServerNames::Referred(kdc) => same_name || granting(kdc),
+        };
+        if !right {
             return Err(ReplyError::Server);
         }
-        if ticket.realm.0 != self.server.realm() || !ticket.sname.names(self.server) {
+        // CVE-2017-11103: nobody vouches for the ticket's clear names.
+        if ticket.realm != part.srealm || ticket.sname.name_string != part.sname.name_string {
             return Err(ReplyError::TicketServer);
         }
         Ok(())
@@ -430,6 +492,11 @@ impl Expected<'_> {
         }
         Ok(self.addresses.to_vec())
     }
+}
+
+/// Whether this names a ticket-granting service, of whatever realm.
+pub(crate) fn is_krbtgt(name: &PrincipalName<'_>) -> bool {
+    matches!(name.name_string.as_slice(), [first, _] if first.0 == KRBTGT)
 }
 
 /// A nonce: 31 bits, because some peers read it as a signed number.

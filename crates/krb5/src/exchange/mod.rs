@@ -2,6 +2,9 @@
 
 pub mod ap;
 pub mod as_exchange;
-mod kdc_reply;
+pub(crate) mod kdc_reply;
+#[cfg(test)]
+mod realms_for_tests;
+pub mod service_ticket;
 pub mod tgs;
 pub mod transited;

@@ -1,14 +1,17 @@
-//! The TGS exchange (RFC 4120 §3.3): a ticket-granting ticket becomes a ticket for a service of its realm.
+//! The TGS exchange (RFC 4120 §3.3): a ticket-granting ticket becomes a ticket for a service of its realm, or one to go on with.
 
-use std::time::Duration;
+mod options;
+mod s4u;
 
 use krb5_crypto::{Enctype, Key, KeyUsage};
 use wire::random::Random;
 use wire::time::Timestamp;
 
-use super::kdc_reply::{Answer, Expected, KdcRep, nonce};
+pub(crate) use self::options::kdc_realm;
+pub use self::options::{Subject, TgsOptions};
+use super::kdc_reply::{Answer, ClientNames, Expected, KdcRep, ServerNames, nonce};
 pub use super::kdc_reply::{ExchangeError, KdcError, Obtained, Progress, ReplyError};
-use crate::formats::ccache::{CachedKey, Credential, Typed};
+use crate::formats::ccache::{CachedKey, Credential};
 use crate::formats::settings::DEFAULT_ENCTYPES;
 use crate::messages::{
     ApReq, Authenticator, Checksum, Const, EncTgsRepPart, EncryptedData, EncryptionKey, Flags,
@@ -17,105 +20,20 @@ use crate::messages::{
 };
 use crate::principal::Principal;
 
-/// What to ask for.
-#[derive(Clone)]
-pub struct TgsOptions {
-    /// The ticket-granting ticket.
-    pub tgt: Credential,
-    /// For which service, with its realm.
-    pub server: Principal,
-    /// KDCOptions (RFC 4120 §5.4.1).
-    pub flags: u32,
-    /// For how long; as long as the ticket-granting ticket lives, if nothing is said. A renewal leaves it to the KDC.
-    pub lifetime: Option<Duration>,
-    /// Enctypes for the session key, the preferred first.
-    pub etypes: Vec<&'static Enctype>,
-    /// How far clocks may be apart.
-    pub clock_skew: Duration,
-}
-
-impl TgsOptions {
-    /// A ticket for `server` that inherits what the ticket-granting ticket allows.
-    pub fn new(tgt: Credential, server: Principal) -> Self {
-        let inherited = kdc_options::FORWARDABLE | kdc_options::PROXIABLE | kdc_options::RENEWABLE;
-        Self {
-            flags: tgt.flags & inherited,
-            tgt,
-            server,
-            lifetime: None,
-            etypes: default_etypes(),
-            clock_skew: Duration::from_secs(300),
-        }
-    }
-
-    /// The same ticket once more, for as long as it lived (RFC 4120 §2.3).
-    pub fn renewal(ticket: Credential) -> Self {
-        let server = ticket.server.clone();
-        let options = Self::new(ticket, server);
-        Self {
-            flags: options.flags | kdc_options::RENEW,
-            ..options
-        }
-    }
-
-    /// A postdated ticket whose time has come, made valid (RFC 4120 §2.5).
-    pub fn validation(ticket: Credential) -> Self {
-        let server = ticket.server.clone();
-        let options = Self::new(ticket, server);
-        Self {
-            flags: options.flags | kdc_options::VALIDATE,
-            ..options
-        }
-    }
-
-    /// A ticket-granting ticket to send on to a service, which has no addresses (RFC 4120 §2.6). It can be forwarded
-    /// further unless the caller takes [`kdc_options::FORWARDABLE`] out of the flags. Its session key ought to have an
-    /// enctype that the service knows: `etypes` is for the caller to set.
-    pub fn forwarded(tgt: Credential) -> Self {
-        let server = tgt.server.clone();
-        let options = Self::new(tgt, server);
-        Self {
-            flags: options.flags | kdc_options::FORWARDED,
-            ..options
-        }
-    }
-
-    fn has(&self, option: u32) -> bool {
-        self.flags & option != 0
-    }
-
-    /// When the new ticket must begin, give or take.
-    fn begins(&self, now: Timestamp) -> (Timestamp, Duration) {
-        if !self.has(kdc_options::VALIDATE) {
-            return (now, self.clock_skew);
-        }
-        // A validated ticket is the old one but for one flag.
-        let Credential {
-            starttime,
-            authtime,
-            ..
-        } = self.tgt;
-        let begins = if starttime == Timestamp::default() {
-            authtime
-        } else {
-            starttime
-        };
-        (begins, Duration::ZERO)
-    }
-
-    /// The addresses that the new ticket may have.
-    fn addresses(&self) -> &[Typed] {
-        if self.has(kdc_options::FORWARDED) {
-            &[]
-        } else {
-            &self.tgt.addresses
-        }
-    }
-}
-
 /// The enctypes that are asked for if nothing is configured, in the order in which MIT's tools have them.
 pub fn default_etypes() -> Vec<&'static Enctype> {
     DEFAULT_ENCTYPES.to_vec()
+}
+
+/// What a TGS exchange gives.
+pub struct TgsReply {
+    /// The ticket and its session key. It may be a ticket-granting one to go on with, where that was
+    /// [asked for](TgsOptions::referrable) or where a ticket-granting ticket was.
+    pub credential: Credential,
+    /// The user's name, where the KDC of a request [on a user's behalf](TgsOptions::for_user) vouches for it.
+    pub user: Option<Principal>,
+    /// Whether the KDC says that it knows resource-based constrained delegation.
+    pub resource_based: bool,
 }
 
 /// Waits for the KDC's reply to a TGS-REQ.
@@ -134,7 +52,16 @@ impl TgsExchange {
         options: TgsOptions,
         now: Timestamp,
         random: &dyn Random,
-    ) -> Result<Progress<Self>, ExchangeError> {
+    ) -> Result<Progress<Self, TgsReply>, ExchangeError> {
+        Ok(Self::new(options, now, random)?.send(|machine| machine))
+    }
+
+    /// The same, before it is sent.
+    pub(crate) fn new(
+        options: TgsOptions,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Self, ExchangeError> {
         let CachedKey::Key(session) = &options.tgt.key else {
             return Err(ExchangeError::TicketKey);
         };
@@ -148,48 +75,50 @@ impl TgsExchange {
             till,
             bytes,
             stream: false,
-        }
-        .send())
+        })
     }
 
     /// Takes the KDC's reply; `now` as for [`Self::start`].
-    pub fn next(mut self, reply: &[u8], now: Timestamp) -> Result<Progress<Self>, ExchangeError> {
+    pub fn next(
+        mut self,
+        reply: &[u8],
+        now: Timestamp,
+    ) -> Result<Progress<Self, TgsReply>, ExchangeError> {
         match Answer::of_tgs(reply)? {
-            Answer::Reply(reply) => {
-                let credential = self.finish(&reply, now)?;
-                Ok(Progress::Done(Box::new(Obtained {
-                    credential,
-                    time_offset: None,
-                })))
-            }
+            Answer::Reply(reply) => Ok(Progress::Done(Box::new(self.finish(&reply, now)?))),
             Answer::Error(error)
                 if error.error_code == error_code::KRB_ERR_RESPONSE_TOO_BIG && !self.stream =>
             {
                 self.stream = true;
-                Ok(self.send())
+                Ok(self.send(|machine| machine))
             }
             Answer::Error(error) => {
                 let TgsOptions { tgt, server, .. } = &self.options;
-                Err(ExchangeError::refused(&error, &tgt.client, server))
+                let realm = self.options.kdc_realm();
+                Err(ExchangeError::refused(&error, realm, &tgt.client, server))
             }
         }
     }
 
-    fn send(self) -> Progress<Self> {
+    /// The request on its way; `waiting` makes the machine that waits for the reply.
+    pub(crate) fn send<M, D>(self, waiting: impl FnOnce(Self) -> M) -> Progress<M, D> {
         Progress::Send {
-            realm: self.options.server.realm().to_vec(),
+            realm: self.options.kdc_realm().to_vec(),
             bytes: self.bytes.clone(),
             stream: self.stream,
-            next: self,
+            next: waiting(self),
         }
     }
 
-    fn finish(&self, reply: &KdcRep<'_>, now: Timestamp) -> Result<Credential, ReplyError> {
+    fn finish(&self, reply: &KdcRep<'_>, now: Timestamp) -> Result<TgsReply, ReplyError> {
         let options = &self.options;
         let subkeys = [self.subkey.enctype()];
+        let user = s4u::user_of_reply(options, self.nonce, &self.subkey, reply.padata.as_deref())?;
         let expected = Expected {
             client: &options.tgt.client,
+            clients: self.clients(user.as_ref()),
             server: &options.server,
+            servers: self.servers(),
             nonce: self.nonce,
             options: options.flags,
             till: self.till,
@@ -212,8 +141,47 @@ impl TgsExchange {
             .decrypt_as(&self.subkey, usage)
             .map_err(ReplyError::Integrity)?;
         let part = EncTgsRepPart::decode(&plain).map_err(ReplyError::EncPartMalformed)?;
-        expected.check(reply, &part.0)
+        let mut credential = expected.check(reply, &part.0)?;
+        if !is_trusted_to_delegate(&options.tgt) {
+            credential.flags &= !ticket_flags::OK_AS_DELEGATE;
+        }
+        credential.second_ticket = options.evidence().unwrap_or_default().to_vec();
+        Ok(TgsReply {
+            credential,
+            resource_based: s4u::is_resource_based(part.0.encrypted_pa_data.as_deref())?,
+            user,
+        })
     }
+
+    fn clients<'e>(&'e self, user: Option<&'e Principal>) -> ClientNames<'e> {
+        match (&self.options.subject, user) {
+            (Subject::Own, _) => ClientNames::Exact,
+            (Subject::User(user), None) => ClientNames::Other(user),
+            (Subject::User(_), Some(user)) => ClientNames::Other(user),
+            (Subject::Evidence { client, .. }, _) => ClientNames::Other(client),
+        }
+    }
+
+    fn servers(&self) -> ServerNames<'_> {
+        let (options, kdc) = (&self.options, self.options.kdc_realm());
+        if options.has(kdc_options::CANONICALIZE) {
+            ServerNames::Referred(kdc)
+        } else if options.server.is_krbtgt() && options.flags & ABOUT_ITSELF == 0 {
+            ServerNames::Nearer(kdc)
+        } else {
+            ServerNames::Exact
+        }
+    }
+}
+
+/// Options that ask for the ticket itself once more, and for no other.
+const ABOUT_ITSELF: u32 = kdc_options::RENEW | kdc_options::VALIDATE | kdc_options::FORWARDED;
+
+/// The KDC of another realm is believed that a service may be trusted with a delegated ticket only if the one that gave
+/// its ticket-granting ticket says so too. (MIT's rule; RFC 4120 §2.8 leaves it to clients.)
+fn is_trusted_to_delegate(tgt: &Credential) -> bool {
+    let own = Principal::krbtgt(tgt.client.realm());
+    tgt.server == own || tgt.flags & ticket_flags::OK_AS_DELEGATE != 0
 }
 
 /// Zero asks for as long as there is.
@@ -252,7 +220,7 @@ fn request(
         etype: options.etypes.iter().map(|etype| etype.number()).collect(),
         addresses: None,
         enc_authorization_data: None,
-        additional_tickets: None,
+        additional_tickets: additional_tickets(options)?,
     };
     let checksum = session.checksum(
         KeyUsage::TGS_REQ_AUTHENTICATOR_CHECKSUM,
@@ -287,15 +255,26 @@ fn request(
         authenticator: EncryptedData::new(session, None, &cipher),
     };
     let ap_req = ap_req.encode();
-    let padata = PaData {
+    let mut padata = vec![PaData {
         padata_type: pa_type::PA_TGS_REQ,
         padata_value: &ap_req,
-    };
+    }];
+    let more = s4u::padata(options, nonce, session, subkey);
+    padata.extend(more.iter().map(|(kind, value)| PaData {
+        padata_type: *kind,
+        padata_value: value,
+    }));
     let request = TgsReq {
         pvno: Const,
         msg_type: Const,
-        padata: Some(vec![padata]),
+        padata: Some(padata),
         req_body,
     };
     Ok(request.encode())
+}
+
+fn additional_tickets(options: &TgsOptions) -> Result<Option<Vec<Ticket<'_>>>, ExchangeError> {
+    let evidence = options.evidence().map(Ticket::decode).transpose();
+    let evidence = evidence.map_err(ExchangeError::EvidenceMalformed)?;
+    Ok(evidence.map(|ticket| vec![ticket]))
 }

@@ -83,6 +83,28 @@ pub fn check(
     })
 }
 
+/// `transited` with `realm` at its end, not compressed: what a KDC writes into the ticket that it makes of another realm's
+/// ticket-granting ticket.
+pub fn append(transited: &[u8], realm: &[u8]) -> Vec<u8> {
+    let mut out = transited.to_vec();
+    if !out.is_empty() {
+        out.push(b',');
+    }
+    // An X.500 name would be taken for the end of the one before.
+    if realm.first() == Some(&b'/') && !transited.is_empty() {
+        out.push(b' ');
+    }
+    let last = realm.len().saturating_sub(1);
+    for (at, &byte) in realm.iter().enumerate() {
+        let joins = at == last && byte == b'.';
+        if matches!(byte, b',' | b'\\') || at == 0 && byte == b' ' || joins {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out
+}
+
 /// Calls `visit` with every realm in `transited`, those that it leaves out between two commas included.
 pub fn each_realm(
     client_realm: &[u8],
@@ -289,6 +311,22 @@ mod tests {
         for (client, server, transited, realms) in cases {
             let found = expanded(client, server, transited).unwrap().join(" ");
             assert_eq!(found, realms, "{transited}");
+        }
+    }
+
+    #[test]
+    fn what_is_appended_is_read_again() {
+        let realms = ["A.B", "EDU", "/COM/DEC", r"X,Y\Z", " SPACE", "DOT.", "/COM"];
+        let mut transited = Vec::new();
+        for count in 1..=realms.len() {
+            transited = append(&transited, realms[count - 1].as_bytes());
+            let mut read = Vec::new();
+            each_realm(b"x", b"x", &transited, &mut |realm| {
+                read.push(text(realm));
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(read, realms[..count], "{}", text(&transited));
         }
     }
 

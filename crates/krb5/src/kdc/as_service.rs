@@ -11,6 +11,7 @@ use crate::messages::{
     AsRep, Const, EncryptedData, EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc,
     PrincipalName, Ticket, kdc_options, pa_type, ticket_flags,
 };
+use crate::principal::Principal;
 
 /// Options that only the ticket-granting service has, or that nobody has here.
 const REFUSED: u32 = kdc_options::FORWARDED
@@ -23,8 +24,8 @@ const REFUSED: u32 = kdc_options::FORWARDED
 impl Service<'_> {
     pub(super) fn as_reply(&self, request: &AsReq<'_>) -> Result<Vec<u8>, Refusal> {
         let body = &request.req_body;
-        let (cname, client) = self.client(body)?;
-        let (sname, server) = self.server(body)?;
+        let (name, client) = self.client(body)?;
+        let (service, server) = self.server(body)?;
         if body.kdc_options.bits() & REFUSED != 0 {
             return Err(Refusal::new(error_code::KDC_ERR_BADOPTION));
         }
@@ -42,8 +43,8 @@ impl Service<'_> {
             .filter(|(option, _)| options.contains(*option))
             .fold(renewable, |flags, (_, flag)| flags | flag);
         let grant = Grant {
-            client: cname.clone(),
-            server: sname.clone(),
+            client: name,
+            server: service,
             server_key: &server[0],
             session: self.session_key(&body.etype, server)?,
             flags: flags | ticket_flags::INITIAL | ticket_flags::PRE_AUTHENT,
@@ -53,6 +54,8 @@ impl Service<'_> {
             renew_till: times.renew_till,
             caddr: body.addresses.clone(),
             authorization_data: None,
+            transited: Vec::new(),
+            encrypted_pa_data: Vec::new(),
         };
         self.as_rep(&grant, body, client_key)
     }
@@ -73,21 +76,17 @@ impl Service<'_> {
             msg_type: Const,
             padata: client_key.salt.is_some().then_some(padata),
             crealm: GeneralString(self.kdc.principals.realm()),
-            cname: grant.client.clone(),
+            cname: PrincipalName::from(&grant.client),
             ticket: Ticket::decode(&ticket)?,
             enc_part: EncryptedData::new(key, Some(*kvno), &cipher),
         };
         Ok(reply.encode())
     }
 
-    fn client<'b>(
-        &self,
-        body: &'b KdcReqBody<'_>,
-    ) -> Result<(&'b PrincipalName<'b>, &[KdcKey]), Refusal> {
+    fn client(&self, body: &KdcReqBody<'_>) -> Result<(Principal, &[KdcKey]), Refusal> {
         let unknown = || Refusal::new(error_code::KDC_ERR_C_PRINCIPAL_UNKNOWN);
         let cname = body.cname.as_ref().ok_or_else(unknown)?;
-        let keys = self.kdc.principals.newest(cname).ok_or_else(unknown)?;
-        Ok((cname, keys))
+        self.kdc.principals.newest(cname).ok_or_else(unknown)
     }
 
     /// Pre-authentication: the client's time, under a key of the client (RFC 4120 §5.2.7.2).

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use krb5_crypto::{CryptoError, Enctype, Key};
 use wire::random::Random;
 
-use crate::messages::PrincipalName;
-use crate::principal::Principal;
+use super::delegation::Delegations;
+use crate::formats::settings::DomainRealm;
+use crate::messages::{PrincipalName, Realm};
+use crate::principal::{KRBTGT, Principal};
 
 /// A key of a principal.
 #[derive(Clone)]
@@ -24,6 +26,9 @@ pub struct KdcKey {
 pub struct Principals {
     realm: Vec<u8>,
     keys: HashMap<Principal, Vec<KdcKey>>,
+    domain_realm: DomainRealm,
+    routes: HashMap<Vec<u8>, Vec<u8>>,
+    pub(super) delegations: Delegations,
 }
 
 impl Principals {
@@ -33,6 +38,9 @@ impl Principals {
         let mut principals = Self {
             realm: realm.as_ref().to_vec(),
             keys: HashMap::new(),
+            domain_realm: DomainRealm::default(),
+            routes: HashMap::new(),
+            delegations: Delegations::default(),
         };
         let krbtgt = Principal::krbtgt(&principals.realm);
         principals.add_random(krbtgt, etypes, random);
@@ -52,20 +60,60 @@ impl Principals {
         etypes: &[&'static Enctype],
     ) -> Result<(), CryptoError> {
         let principal = principal.with_realm(&self.realm);
-        let (kvno, salt) = (self.next_kvno(&principal), principal.salt());
-        let keys: Vec<_> = etypes
-            .iter()
-            .map(|etype| {
-                let key = Arc::new(etype.string_to_key(password, &salt, None)?);
-                Ok(KdcKey {
-                    kvno,
-                    key,
-                    salt: Some(salt.clone()),
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let keys = self.password_keys(&principal, password, etypes)?;
         self.put(principal, keys);
         Ok(())
+    }
+
+    fn password_keys(
+        &self,
+        principal: &Principal,
+        password: &[u8],
+        etypes: &[&'static Enctype],
+    ) -> Result<Vec<KdcKey>, CryptoError> {
+        let (kvno, salt) = (self.next_kvno(principal), principal.salt());
+        let key = |etype: &&'static Enctype| {
+            Ok(KdcKey {
+                kvno,
+                key: Arc::new(etype.string_to_key(password, &salt, None)?),
+                salt: Some(salt.clone()),
+            })
+        };
+        etypes.iter().map(key).collect()
+    }
+
+    /// Shares keys made of a password with the realm `with`, which must do the same: this realm's users then reach its
+    /// services, and its users this realm's.
+    pub fn add_trust(
+        &mut self,
+        with: impl AsRef<[u8]>,
+        password: &[u8],
+        etypes: &[&'static Enctype],
+    ) -> Result<(), CryptoError> {
+        let (with, own) = (with.as_ref(), self.realm.clone());
+        for (service, realm) in [(with, &*own), (&*own, with)] {
+            let granting = Principal::krbtgt(service).with_realm(realm);
+            let keys = self.password_keys(&granting, password, etypes)?;
+            self.put(granting, keys);
+        }
+        Ok(())
+    }
+
+    /// Tells in which realms hosts are whose services this realm does not have: requests that allow it are referred there
+    /// (RFC 6806 §8).
+    pub fn set_domain_realm(&mut self, domain_realm: DomainRealm) {
+        self.domain_realm = domain_realm;
+    }
+
+    /// Sends whoever wants to go to `realm` to the realm `via` first.
+    pub fn set_route(&mut self, realm: impl AsRef<[u8]>, via: impl AsRef<[u8]>) {
+        let (realm, via) = (realm.as_ref().to_vec(), via.as_ref().to_vec());
+        self.routes.insert(realm, via);
+    }
+
+    /// What services may do in their users' names.
+    pub fn delegations_mut(&mut self) -> &mut Delegations {
+        &mut self.delegations
     }
 
     /// Gives `principal` random keys, under the next version.
@@ -95,19 +143,40 @@ impl Principals {
         self.keys.keys()
     }
 
-    /// The keys of the newest version of the principal that a message names.
-    pub(super) fn newest(&self, name: &PrincipalName<'_>) -> Option<&[KdcKey]> {
-        let keys = self.keys(&Principal::new(
-            name.name_type,
-            name.name_string.iter().map(|part| part.0),
-            &self.realm,
-        ));
+    /// The principal of this realm that a message names, and its keys of the newest version.
+    pub(super) fn newest(&self, name: &PrincipalName<'_>) -> Option<(Principal, &[KdcKey])> {
+        let principal = name.in_realm(Realm(&self.realm));
+        let keys = self.newest_of(&principal)?;
+        Some((principal, keys))
+    }
+
+    fn newest_of(&self, principal: &Principal) -> Option<&[KdcKey]> {
+        let keys = self.keys(principal);
         let kvno = keys.first()?.kvno;
         let older = keys
             .iter()
             .position(|key| key.kvno != kvno)
             .unwrap_or(keys.len());
         Some(&keys[..older])
+    }
+
+    /// The ticket-granting service to ask for one that is not here: the next on the way to the realm that a ticket-granting
+    /// service's name says, or that a host is in.
+    pub(super) fn referral(&self, name: &PrincipalName<'_>) -> Option<(Principal, &[KdcKey])> {
+        let [first, second] = name.name_string.as_slice() else {
+            return None;
+        };
+        let realm = match first.0 == KRBTGT {
+            true => second.0,
+            false => {
+                let host = str::from_utf8(second.0).ok()?;
+                self.domain_realm.configured(host)?.as_bytes()
+            }
+        };
+        let next = self.routes.get(realm).map_or(realm, Vec::as_slice);
+        let granting = Principal::krbtgt(next).with_realm(&self.realm);
+        let keys = self.newest_of(&granting)?;
+        (next != self.realm).then_some((granting, keys))
     }
 
     fn next_kvno(&self, principal: &Principal) -> u32 {

@@ -7,32 +7,33 @@ use wire::der::{Application, GeneralString};
 use wire::time::Timestamp;
 
 use super::refusal::Refusal;
-use super::{KdcKey, KdcReqBody, Service, error_code};
+use super::{KdcKey, KdcReqBody, Service, error_code, signature};
+use crate::exchange::kdc_reply::is_krbtgt;
+use crate::exchange::transited::DOMAIN_X500_COMPRESS;
 use crate::messages::{
     AuthorizationData, Const, EncKdcRepPart, EncTicketPart, EncryptedData, EncryptionKey, Flags,
-    HostAddress, KerberosTime, LastReqEntry, PrincipalName, Ticket, TransitedEncoding, encrypt,
-    encrypt_as, kdc_options, ticket_flags,
+    HostAddress, KerberosTime, LastReqEntry, PaData, PrincipalName, Ticket, TransitedEncoding,
+    encrypt, encrypt_as, kdc_options, ticket_flags,
 };
-
-/// Domain-X500-compress (RFC 4120 §3.3.3.2), of no realms.
-const NO_REALMS: TransitedEncoding<'_> = TransitedEncoding {
-    tr_type: 1,
-    contents: b"",
-};
+use crate::principal::Principal;
 
 /// A ticket that is decided upon.
 pub(super) struct Grant<'g> {
-    pub(super) client: PrincipalName<'g>,
-    pub(super) server: PrincipalName<'g>,
+    pub(super) client: Principal,
+    pub(super) server: Principal,
     pub(super) server_key: &'g KdcKey,
     pub(super) session: Key,
     pub(super) flags: u32,
+    /// The realms that the ticket came through (RFC 4120 §3.3.3.2).
+    pub(super) transited: Vec<u8>,
     pub(super) authtime: KerberosTime,
     pub(super) starttime: KerberosTime,
     pub(super) endtime: KerberosTime,
     pub(super) renew_till: Option<KerberosTime>,
     pub(super) caddr: Option<Vec<HostAddress<'g>>>,
     pub(super) authorization_data: Option<AuthorizationData<'g>>,
+    /// What the reply's encrypted part says besides (RFC 6806 §11).
+    pub(super) encrypted_pa_data: Vec<(i32, Vec<u8>)>,
 }
 
 /// When a ticket begins, ends, and can be renewed until.
@@ -43,18 +44,23 @@ pub(super) struct Times {
 }
 
 impl<'k> Service<'k> {
-    /// The server that the request names, of this realm.
-    pub(super) fn server<'b>(
+    /// The server that the request names, of this realm; else, where the request allows it or is for a ticket-granting
+    /// service, the ticket-granting service to go on with (RFC 4120 §3.3.1, RFC 6806 §8).
+    pub(super) fn server(
         &self,
-        body: &'b KdcReqBody<'_>,
-    ) -> Result<(&'b PrincipalName<'b>, &'k [KdcKey]), Refusal> {
+        body: &KdcReqBody<'_>,
+    ) -> Result<(Principal, &'k [KdcKey]), Refusal> {
         let unknown = || Refusal::new(error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN);
-        if body.realm.0 != self.kdc.principals.realm() {
+        let principals = &self.kdc.principals;
+        if body.realm.0 != principals.realm() {
             return Err(Refusal::new(error_code::KDC_ERR_WRONG_REALM));
         }
         let sname = body.sname.as_ref().ok_or_else(unknown)?;
-        let keys = self.kdc.principals.newest(sname).ok_or_else(unknown)?;
-        Ok((sname, keys))
+        let may_refer = body.kdc_options.contains(kdc_options::CANONICALIZE) || is_krbtgt(sname);
+        principals
+            .newest(sname)
+            .or_else(|| principals.referral(sname).filter(|_| may_refer))
+            .ok_or_else(unknown)
     }
 
     /// A session key of the first enctype in the request that the server has too.
@@ -97,15 +103,17 @@ impl<'k> Service<'k> {
         })
     }
 
-    /// The ticket.
+    /// The ticket; signed, if it is one for a service that may show it as evidence.
     pub(super) fn ticket(&self, grant: &Grant<'_>) -> Vec<u8> {
-        let realm = GeneralString(self.kdc.principals.realm());
-        let part = EncTicketPart {
+        let mut part = EncTicketPart {
             flags: Flags::from_bits(grant.flags),
             key: EncryptionKey::from(&grant.session),
-            crealm: realm,
-            cname: grant.client.clone(),
-            transited: NO_REALMS,
+            crealm: GeneralString(grant.client.realm()),
+            cname: PrincipalName::from(&grant.client),
+            transited: TransitedEncoding {
+                tr_type: DOMAIN_X500_COMPRESS,
+                contents: &grant.transited,
+            },
             authtime: grant.authtime,
             starttime: Some(grant.starttime),
             endtime: grant.endtime,
@@ -113,12 +121,18 @@ impl<'k> Service<'k> {
             caddr: grant.caddr.clone(),
             authorization_data: grant.authorization_data.clone(),
         };
+        let principals = &self.kdc.principals;
+        let concerned = principals.delegations.concern(&grant.server);
+        let signature = concerned.then(|| signature::sign(principals, &grant.server, &part));
+        if let Some(signature) = &signature {
+            signature::add(&mut part, signature);
+        }
         let KdcKey { key, kvno, salt: _ } = grant.server_key;
         let cipher = encrypt(&part, key, self.random);
         let ticket = Ticket {
             tkt_vno: Const,
-            realm,
-            sname: grant.server.clone(),
+            realm: GeneralString(principals.realm()),
+            sname: PrincipalName::from(&grant.server),
             enc_part: EncryptedData::new(key, Some(*kvno), &cipher),
         };
         ticket.encode()
@@ -146,12 +160,21 @@ impl<'k> Service<'k> {
             endtime: grant.endtime,
             renew_till: grant.renew_till,
             srealm: GeneralString(self.kdc.principals.realm()),
-            sname: grant.server.clone(),
+            sname: PrincipalName::from(&grant.server),
             caddr: grant.caddr.clone(),
-            encrypted_pa_data: None,
+            encrypted_pa_data: pa_data(&grant.encrypted_pa_data),
         };
         encrypt_as(&Application::<TAG, _>(part), key, usage, self.random)
     }
+}
+
+/// Pre-authentication data for a message, or none if there is nothing in it.
+pub(super) fn pa_data(values: &[(i32, Vec<u8>)]) -> Option<Vec<PaData<'_>>> {
+    let data = values.iter().map(|(kind, value)| PaData {
+        padata_type: *kind,
+        padata_value: value,
+    });
+    (!values.is_empty()).then(|| data.collect())
 }
 
 /// What another ticket allows at most.

@@ -1,13 +1,17 @@
 //! A KDC without I/O for development realms: principals and keys in memory, requests in, replies out.
 //!
-//! Not for production: it keeps no database, no policy per principal, no log, no record of requests seen, and it serves one
-//! realm only. It does what clients need (RFC 4120): the AS exchange with pre-authentication by timestamp, the TGS
-//! exchange, forwardable, proxiable, forwarded and renewable tickets.
+//! Not for production: it keeps no database, no policy per principal, no log, no record of requests seen. It does what
+//! clients need (RFC 4120): the AS exchange with pre-authentication by timestamp, the TGS exchange, forwardable, proxiable,
+//! forwarded and renewable tickets, trust between realms with referrals (RFC 6806 §8), and constrained delegation
+//! ([MS-SFU]) within its realm.
 
 mod as_service;
+mod behalf;
 mod database;
+mod delegation;
 mod grant;
 mod refusal;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod tgs_service;
@@ -19,6 +23,7 @@ use wire::random::Random;
 use wire::time::Timestamp;
 
 pub use database::{KdcKey, Principals};
+pub use delegation::Delegations;
 
 use crate::messages::{AsReq, DerError, KdcReqBody, KrbError, TgsReq, error_code};
 use refusal::Refusal;

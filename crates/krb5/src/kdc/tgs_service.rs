@@ -5,13 +5,16 @@ use wire::der::{GeneralString, Value};
 use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
-use super::grant::{Grant, Limit, OPTIONAL, enctype, within};
+use super::behalf::Behalf;
+use super::grant::{Grant, Limit, OPTIONAL, enctype, pa_data, within};
 use super::refusal::Refusal;
-use super::{KdcReqBody, Service, TgsReq, error_code};
+use super::signature::AD_SIGNTICKET;
+use super::{KdcReqBody, Service, TgsReq, behalf, error_code, signature};
+use crate::exchange::transited::{DOMAIN_X500_COMPRESS, append};
 use crate::messages::{
     AD_WIN2K_PAC, ApReq, Authenticator, AuthorizationData, AuthorizationDataElement, Const,
-    EncTicketPart, EncryptedData, HostAddress, KerberosTime, TgsRep, Ticket, flatten, kdc_options,
-    pa_type, ticket_flags,
+    EncTicketPart, EncryptedData, HostAddress, KerberosTime, PaData, PrincipalName, TgsRep, Ticket,
+    flatten, kdc_options, pa_type, ticket_flags,
 };
 use crate::principal::Principal;
 
@@ -26,7 +29,9 @@ const INHERITED: u32 =
     ticket_flags::PRE_AUTHENT | ticket_flags::HW_AUTHENT | ticket_flags::FORWARDED;
 
 /// A request whose sender holds the ticket-granting ticket's session key.
-struct Authentic<'a> {
+pub(super) struct Authentic<'a> {
+    /// The realm whose KDC gave the ticket-granting ticket.
+    issuer: &'a [u8],
     tgt: EncTicketPart<'a>,
     session: Key,
     subkey: Option<Key>,
@@ -56,20 +61,20 @@ impl Service<'_> {
             .map(|subkey| subkey.to_key())
             .transpose();
         let subkey = subkey.map_err(|_| refuse(error_code::KDC_ERR_ETYPE_NOSUPP))?;
-        self.grant(
-            &Authentic {
-                tgt,
-                session,
-                subkey,
-            },
-            body,
-        )
+        let client = Authentic {
+            issuer: header.ticket.realm.0,
+            tgt,
+            session,
+            subkey,
+        };
+        self.check_issuer(&client)?;
+        self.grant(&client, request.padata.as_deref().unwrap_or_default(), body)
     }
 
-    /// The ticket must be one for this realm's ticket-granting service.
+    /// The ticket must be one for this realm's ticket-granting service, from this realm or one that it shares a key with.
     fn open_ticket(&self, ticket: &Ticket<'_>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-        let krbtgt = Principal::krbtgt(self.kdc.principals.realm());
-        if ticket.realm.0 != krbtgt.realm() || !ticket.sname.names(&krbtgt) {
+        let krbtgt = Principal::krbtgt(self.kdc.principals.realm()).with_realm(ticket.realm.0);
+        if self.kdc.principals.keys(&krbtgt).is_empty() || !ticket.sname.names(&krbtgt) {
             return Err(refuse(error_code::KRB_AP_ERR_NOT_US));
         }
         let etype = enctype(ticket.enc_part.etype)?;
@@ -100,7 +105,19 @@ impl Service<'_> {
         Ok(())
     }
 
-    fn check_ticket(&self, tgt: &EncTicketPart<'_>) -> Result<(), Refusal> {
+    /// Another realm vouches for its own users and those of realms behind it, and not for this realm's.
+    fn check_issuer(&self, client: &Authentic<'_>) -> Result<(), Refusal> {
+        let own = self.kdc.principals.realm();
+        if client.issuer != own && client.tgt.crealm.0 == own {
+            return Err(refuse(error_code::KDC_ERR_POLICY));
+        }
+        if client.tgt.transited.tr_type != DOMAIN_X500_COMPRESS {
+            return Err(refuse(error_code::KDC_ERR_TRTYPE_NOSUPP));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_ticket(&self, tgt: &EncTicketPart<'_>) -> Result<(), Refusal> {
         let skew = self.kdc.policy.clock_skew;
         let starttime = Timestamp::from(tgt.starttime.unwrap_or(tgt.authtime));
         if starttime > self.now + skew || tgt.flags.contains(ticket_flags::INVALID) {
@@ -112,7 +129,12 @@ impl Service<'_> {
         Ok(())
     }
 
-    fn grant(&self, client: &Authentic<'_>, body: &KdcReqBody<'_>) -> Result<Vec<u8>, Refusal> {
+    fn grant(
+        &self,
+        client: &Authentic<'_>,
+        padata: &[PaData<'_>],
+        body: &KdcReqBody<'_>,
+    ) -> Result<Vec<u8>, Refusal> {
         let (options, tgt) = (body.kdc_options, &client.tgt);
         if options.bits() & REFUSED != 0 {
             return Err(refuse(error_code::KDC_ERR_BADOPTION));
@@ -120,33 +142,91 @@ impl Service<'_> {
         if options.contains(kdc_options::POSTDATED) {
             return Err(refuse(error_code::KDC_ERR_CANNOT_POSTDATE));
         }
-        let (sname, server) = self.server(body)?;
+        let (service, server) = self.server(body)?;
         // RFC 4120 §3.3.3 renews the ticket that is shown, and no other can be shown here than the ticket-granting one:
         // a ticket for another server would take over its flags and its lifetime.
         let krbtgt = Principal::krbtgt(self.kdc.principals.realm());
-        if options.contains(kdc_options::RENEW) && !sname.names(&krbtgt) {
+        if options.contains(kdc_options::RENEW) && (service != krbtgt || self.is_foreign(client)) {
             return Err(refuse(error_code::KDC_ERR_BADOPTION));
         }
-        let times = self.times_from(tgt, body)?;
         let added = client.authorization_data(body)?;
         let added = added.as_ref().map(|added| AuthorizationData::decode(added));
-        let grant = Grant {
-            client: tgt.cname.clone(),
-            server: sname.clone(),
+        let added = added.transpose()?.and_then(from_client);
+        let times = self.times_from(tgt, body)?;
+        let mut grant = Grant {
+            client: client.client(),
+            flags: self.flags(client, body, times.renew_till, &service)?,
+            server: service,
             server_key: &server[0],
             session: self.session_key(&body.etype, server)?,
-            flags: flags(tgt, body, times.renew_till)?,
+            transited: self.transited(client),
             authtime: tgt.authtime,
             starttime: times.starttime,
             endtime: times.endtime,
             renew_till: times.renew_till,
             caddr: addresses(tgt, body),
-            authorization_data: joined(
-                added.transpose()?.and_then(from_client),
-                tgt.authorization_data.clone(),
-            ),
+            authorization_data: joined(added.clone(), tgt.authorization_data.clone()),
+            encrypted_pa_data: Vec::new(),
         };
-        self.tgs_rep(&grant, body, client)
+        match self.behalf(client, padata, body, &grant.server)? {
+            Behalf::Own => self.tgs_rep(&grant, body, client, None),
+            Behalf::User { user, answer } => {
+                self.grant_for_user(&mut grant, user);
+                grant.authorization_data = added;
+                let answer = answer.map(|options| {
+                    behalf::answer(&grant.client, options, body.nonce, client.reply_key())
+                });
+                self.tgs_rep(&grant, body, client, answer)
+            }
+            Behalf::Evidence(plain) => {
+                let mut evidence = EncTicketPart::decode(&plain)?;
+                signature::verify(&self.kdc.principals, &client.client(), &mut evidence);
+                grant_with_evidence(&mut grant, &evidence);
+                grant.authorization_data = joined(added, evidence.authorization_data);
+                self.tgs_rep(&grant, body, client, None)
+            }
+        }
+    }
+
+    /// A ticket of the user's in place of the requester's. It is evidence for S4U2Proxy only if the requester is believed about
+    /// who its users are.
+    fn grant_for_user(&self, grant: &mut Grant<'_>, user: Principal) {
+        if !self.kdc.principals.delegations.trusts(&grant.server) {
+            grant.flags &= !ticket_flags::FORWARDABLE;
+        }
+        grant.flags &= !(ticket_flags::FORWARDED | ticket_flags::PROXIABLE);
+        grant.client = user;
+    }
+
+    fn is_foreign(&self, client: &Authentic<'_>) -> bool {
+        client.issuer != self.kdc.principals.realm()
+    }
+
+    /// RFC 4120 §3.3.3.2: the client's realm and this one are left out.
+    fn transited(&self, client: &Authentic<'_>) -> Vec<u8> {
+        let transited = client.tgt.transited.contents;
+        match client.issuer == client.tgt.crealm.0 || !self.is_foreign(client) {
+            true => transited.to_vec(),
+            false => append(transited, client.issuer),
+        }
+    }
+
+    fn flags(
+        &self,
+        client: &Authentic<'_>,
+        body: &KdcReqBody<'_>,
+        renew_till: Option<KerberosTime>,
+        server: &Principal,
+    ) -> Result<u32, Refusal> {
+        let checked = ticket_flags::TRANSITED_POLICY_CHECKED;
+        let flags = flags(&client.tgt, body, renew_till)?;
+        // RFC 4120 §2.7: within one realm the path is empty and checked. Another is left to the server.
+        let local = client.tgt.crealm.0 == self.kdc.principals.realm();
+        let flags = if local { flags } else { flags & !checked };
+        Ok(match self.kdc.principals.delegations.recommends(server) {
+            true => flags | ticket_flags::OK_AS_DELEGATE,
+            false => flags,
+        })
     }
 
     /// A renewed ticket lives as long as the old one did; another lives within the one it comes from.
@@ -186,6 +266,7 @@ impl Service<'_> {
         grant: &Grant<'_>,
         body: &KdcReqBody<'_>,
         client: &Authentic<'_>,
+        answer: Option<(i32, Vec<u8>)>,
     ) -> Result<Vec<u8>, Refusal> {
         let (key, usage) = match &client.subkey {
             Some(subkey) => (subkey, KeyUsage::TGS_REP_ENC_PART_SUBKEY),
@@ -193,12 +274,13 @@ impl Service<'_> {
         };
         let cipher = self.enc_part::<26>(grant, body, key, usage);
         let ticket = self.ticket(grant);
+        let answer: Vec<_> = answer.into_iter().collect();
         let reply = TgsRep {
             pvno: Const,
             msg_type: Const,
-            padata: None,
-            crealm: GeneralString(self.kdc.principals.realm()),
-            cname: grant.client.clone(),
+            padata: pa_data(&answer),
+            crealm: GeneralString(grant.client.realm()),
+            cname: PrincipalName::from(&grant.client),
             ticket: Ticket::decode(&ticket)?,
             enc_part: EncryptedData::new(key, None, &cipher),
         };
@@ -207,6 +289,20 @@ impl Service<'_> {
 }
 
 impl Authentic<'_> {
+    /// Who asks.
+    pub(super) fn client(&self) -> Principal {
+        self.tgt.cname.in_realm(self.tgt.crealm)
+    }
+
+    pub(super) fn session(&self) -> &Key {
+        &self.session
+    }
+
+    /// The key of the reply and of checksums beside the request.
+    pub(super) fn reply_key(&self) -> &Key {
+        self.subkey.as_ref().unwrap_or(&self.session)
+    }
+
     /// The authorization data that the client adds, still encoded.
     fn authorization_data(
         &self,
@@ -223,6 +319,19 @@ impl Authentic<'_> {
         let plain = data.map(|data| data.decrypt_as(key, usage)).transpose();
         plain.map_err(|_| refuse(error_code::KRB_AP_ERR_BAD_INTEGRITY))
     }
+}
+
+/// A ticket of the evidence's client in place of the requester's, for as long as both last.
+fn grant_with_evidence(grant: &mut Grant<'_>, evidence: &EncTicketPart<'_>) {
+    grant.client = evidence.cname.in_realm(evidence.crealm);
+    grant.transited = evidence.transited.contents.to_vec();
+    grant.authtime = evidence.authtime;
+    grant.endtime = grant.endtime.min(evidence.endtime);
+    let checked = ticket_flags::TRANSITED_POLICY_CHECKED;
+    grant.flags = grant.flags & !checked | evidence.flags.bits() & checked;
+    grant.renew_till = None;
+    grant.flags &= !(ticket_flags::RENEWABLE | ticket_flags::FORWARDED | ticket_flags::PROXIABLE);
+    grant.encrypted_pa_data.push(behalf::pac_options());
 }
 
 fn refuse(code: i32) -> Refusal {
@@ -265,7 +374,6 @@ fn flags(
         return Ok(tgt.flags.without(ticket_flags::INITIAL).bits());
     }
     let mut flags = tgt.flags.bits() & INHERITED;
-    // RFC 4120 §2.7: one realm, so the path is empty and checked.
     flags |= ticket_flags::TRANSITED_POLICY_CHECKED;
     for (option, flag) in OPTIONAL {
         if options.contains(option) && tgt.flags.contains(flag) {
@@ -299,7 +407,6 @@ fn from_client(mut added: AuthorizationData<'_>) -> Option<AuthorizationData<'_>
     const AD_KDC_ISSUED: i32 = 4;
     const AD_CAMMAC: i32 = 96;
     const AD_AUTHENTICATION_INDICATOR: i32 = 97;
-    const AD_SIGNTICKET: i32 = 512;
     let harmless = |element: &AuthorizationDataElement<'_>| {
         !matches!(
             element.ad_type,

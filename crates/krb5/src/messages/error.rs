@@ -44,6 +44,8 @@ pub mod error_code {
     pub const KDC_ERR_SUMTYPE_NOSUPP: i32 = 15;
     /// The pre-authentication's type is not known.
     pub const KDC_ERR_PADATA_TYPE_NOSUPP: i32 = 16;
+    /// The encoding of the transited realms is not known.
+    pub const KDC_ERR_TRTYPE_NOSUPP: i32 = 17;
     /// The client's key has expired.
     pub const KDC_ERR_KEY_EXPIRED: i32 = 23;
     /// The pre-authentication is wrong: most often the password or key that it was made with.
@@ -107,6 +109,7 @@ pub mod error_code {
             KDC_ERR_ETYPE_NOSUPP => "the KDC has no enctype that was asked for",
             KDC_ERR_SUMTYPE_NOSUPP => "the checksum's type is not known",
             KDC_ERR_PADATA_TYPE_NOSUPP => "the pre-authentication's type is not known",
+            KDC_ERR_TRTYPE_NOSUPP => "the encoding of the transited realms is not known",
             KDC_ERR_KEY_EXPIRED => "the client's key has expired",
             KDC_ERR_PREAUTH_FAILED => "wrong password or key, the pre-authentication failed",
             KDC_ERR_PREAUTH_REQUIRED => "pre-authentication is needed",

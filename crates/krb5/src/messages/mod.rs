@@ -11,6 +11,7 @@ mod kdc;
 mod padata;
 mod priv_safe;
 mod protected;
+mod s4u;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -30,6 +31,10 @@ pub use kdc::{
 pub use padata::{EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc, pa_type};
 pub use priv_safe::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
 pub use protected::{Protected, encrypt, encrypt_as};
+pub use s4u::{
+    AUTH_PACKAGE, HMAC_MD5, PaForUser, PaPacOptions, PaS4uX509User, RESOURCE_BASED, S4uUserId,
+    USE_REPLY_KEY_USAGE,
+};
 pub use ticket::{EncTicketPart, Ticket, TransitedEncoding, ticket_flags};
 pub use types::{Checksum, EncryptedData, EncryptionKey, HostAddress, KeyError, PrincipalName};
 pub use wire::der::{

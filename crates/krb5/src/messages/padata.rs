@@ -48,10 +48,16 @@ pub mod pa_type {
     pub const PA_ETYPE_INFO: i32 = 11;
     /// How to make keys from the password.
     pub const PA_ETYPE_INFO2: i32 = 19;
+    /// For whom a service asks (S4U2Self), in Microsoft's first form.
+    pub const PA_FOR_USER: i32 = 129;
+    /// For whom a service asks (S4U2Self), in the form whose checksum the request's subkey makes.
+    pub const PA_S4U_X509_USER: i32 = 130;
     /// What the KDC wants to see again (RFC 6113 §5.2).
     pub const PA_FX_COOKIE: i32 = 133;
     /// FAST (RFC 6113 §5.4).
     pub const PA_FX_FAST: i32 = 136;
     /// The client asks that the reply protect the request (RFC 6806 §11).
     pub const PA_REQ_ENC_PA_REP: i32 = 149;
+    /// What the client, or the KDC, can do with delegation and PACs.
+    pub const PA_PAC_OPTIONS: i32 = 167;
 }

@@ -8,7 +8,6 @@ use wire::time::Timestamp;
 use super::{Client, TicketError, shifted, ticket_granting};
 use crate::host::ccache::CcacheStore;
 use crate::host::kdc::{Blocking, Io, at_once};
-use krb5::principal::Principal;
 
 impl Client<'_> {
     /// A forwarded ticket-granting ticket, to send on to a service (RFC 4120 §2.6): its session key of `etype` if the KDC
@@ -78,7 +77,6 @@ impl Client<'_> {
     ) -> Result<(&'c Credential, Timestamp), TicketError> {
         let time_offset = contents.time_offset.filter(|_| self.settings.kdc_timesync);
         let kdc_now = shifted(self.clock.now(), time_offset);
-        let service = Principal::krbtgt(contents.principal.realm());
-        Ok((ticket_granting(contents, &service, kdc_now)?, kdc_now))
+        Ok((ticket_granting(contents, kdc_now)?, kdc_now))
     }
 }

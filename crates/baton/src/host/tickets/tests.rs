@@ -8,6 +8,7 @@ use krb5::formats::conf::Profile;
 use krb5::formats::keytab::KeytabEntry;
 use krb5::formats::residual::CcacheName;
 use krb5::kdc::{Kdc, Policy, Principals};
+use krb5::messages::ticket_flags;
 use krb5_crypto::{AES128_CTS_HMAC_SHA1_96, AES256_CTS_HMAC_SHA1_96};
 use zeroize::Zeroizing;
 
@@ -161,7 +162,8 @@ fn a_password_becomes_a_cache_and_the_cache_a_service_ticket() {
         .tickets()
         .map(|ticket| ticket.server.clone())
         .collect();
-    assert_eq!(servers, [Principal::krbtgt(REALM), http()]);
+    // As MIT has it: without the realm, which nothing but the default tells.
+    assert_eq!(servers, [Principal::krbtgt(REALM), http().with_realm("")]);
 }
 
 #[test]
@@ -343,7 +345,8 @@ fn an_ended_or_missing_ticket_granting_ticket_says_so() {
     let cache = realm.log_in("other realm");
     let other = http().with_realm("OTHER.TEST");
     let error = client.get_service_ticket(&other, &cache).err().unwrap();
-    assert!(matches!(error, TicketError::OtherRealm { .. }), "{error}");
+    let way = matches!(error, TicketError::Way(ServiceTicketError::NoWay { .. }));
+    assert!(way, "{error}");
 }
 
 #[test]

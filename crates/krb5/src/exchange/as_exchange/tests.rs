@@ -280,7 +280,7 @@ fn a_refusal_tells_what_the_kdc_says() {
     let error = failure(start().next.next(&reply, NOW, &Fixed));
     assert_eq!(
         error.to_string(),
-        "the KDC answers: the KDC's policy refuses (error 12): alice@R: because"
+        "the KDC of R answers: the KDC's policy refuses (error 12): alice@R: because"
     );
     let ExchangeError::Refused(error) = error else {
         panic!("refused")

@@ -269,7 +269,10 @@ fn tgs_exchange_damaged(
     let mut reply = forged.encode(&subkey);
     damage(&mut reply);
     match next.next(&reply, NOW)? {
-        Progress::Done(obtained) => Ok(*obtained),
+        Progress::Done(reply) => Ok(Obtained {
+            credential: reply.credential,
+            time_offset: None,
+        }),
         Progress::Send { .. } => panic!("a reply ends the exchange"),
     }
 }
