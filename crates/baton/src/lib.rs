@@ -4,6 +4,7 @@
 //! - A [`Credential`] has an acceptor's keys or an initiator's tickets.
 //! - [`Initiator`] and [`Acceptor`] run a handshake in [steps](Step), which ends with a [`Context`].
 //! - [`stream`] makes `Read` and `Write` of a context and a socket, and with the feature `tokio` `AsyncRead` and `AsyncWrite`.
+//! - [`mechanisms`] tells what there is, [`status`] what codes mean, [`tls`] how a TLS connection is bound to.
 //! - A context wraps, unwraps, signs and verifies, and can be [exported](Context::export) to, or
 //!   [sent over](transfer::send_over) to, another process, which then has it and nobody else.
 #![forbid(unsafe_code)]
@@ -18,13 +19,16 @@ mod half_open;
 mod handshake;
 pub mod host;
 mod identity;
+pub mod mechanisms;
 mod messages;
 mod names;
 mod negotiate;
 pub mod realm;
 mod stack;
+pub mod status;
 pub mod stream;
 pub mod tickets;
+pub mod tls;
 pub mod transfer;
 mod world;
 
@@ -33,6 +37,7 @@ pub use context::{Context, ExportOptions, Message, Token};
 pub use counts::TransferCounts;
 pub use credential::{Credential, CredentialError};
 pub use environment::Environment;
+pub use gss_core::attribute::MechAttribute;
 pub use gss_core::bindings::ChannelBindings;
 pub use gss_core::error::{Error, Major, Supplementary};
 pub use gss_core::flags::Flags;

@@ -90,7 +90,7 @@ impl Oid {
     pub const NT_COMPOSITE_EXPORT: Self = Self::known(&[0x2b, 0x06, 0x01, 0x05, 0x06, 0x06]);
 
     /// One that is written down here.
-    const fn known(contents: &[u8]) -> Self {
+    pub(crate) const fn known(contents: &[u8]) -> Self {
         let mut oid = Self {
             octets: [0; Self::MAX_LENGTH],
             length: contents.len() as u8,

@@ -21,6 +21,7 @@ mod initiate;
 mod iov;
 mod keys;
 mod layout;
+pub mod minor;
 mod names;
 mod prf;
 mod receiver;
