@@ -11,17 +11,15 @@ use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::{self, Acceptable, ApError, Authenticated, Checked, Opened, Policy};
 use krb5::formats::keytab::Keytab;
-use krb5::messages::{
-    ApReq, AuthorizationData, Const, KERB_AP_OPTIONS, KrbError, PrincipalName, Realm, Value,
-    ap_options, flatten, ticket_flags,
-};
-use krb5_crypto::{Key, KeyUsage};
+use krb5::messages::{ApReq, Const, KrbError, PrincipalName, Realm, ap_options, ticket_flags};
+use krb5_crypto::{Enctype, Key, KeyUsage};
 use once::Claimed;
 use subtle::ConstantTimeEq;
 use wire::random::Random;
 use wire::time::Timestamp;
 
-use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT, NO_BINDINGS};
+use crate::authenticator_data::{choose, etype_list, insists_on_bindings};
+use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, NO_BINDINGS};
 use crate::context::Established;
 use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Local, Malformed, PeerMisbehaved};
@@ -91,7 +89,7 @@ impl Acceptor {
     fn establish(&self, opened: Opened, style: Style, host: &Host<'_>) -> Result<Step, Error> {
         let options = &self.options;
         let checked = opened.check(&options.policy, host.now())?; // RFC 4120 §3.2.3
-        let bound = bind(checked, style, options.bindings.as_ref())?; // RFC 4121 §4.1.1
+        let bound = bind(checked, style, options)?; // RFC 4121 §4.1.1
         let seen = bound.claim(host)?; // nowhere before
         Ok(bound.establish(seen, options, host.random)) // the first effect a peer can see
     }
@@ -199,15 +197,14 @@ fn read(style: Style, token: &[u8]) -> Result<ApReq<'_>, Error> {
 struct Bound {
     checked: Checked,
     flags: Flags,
+    /// Of which enctype our subkey is to be, if we assert one.
+    subkey_enctype: &'static Enctype,
 }
 
 /// The checks of RFC 4121 §4.1.1.
-fn bind(
-    checked: Checked,
-    style: Style,
-    bindings: Option<&ChannelBindings>,
-) -> Result<Bound, Error> {
+fn bind(checked: Checked, style: Style, options: &AcceptOptions) -> Result<Bound, Error> {
     let request = checked.request();
+    let bindings = options.bindings.as_ref();
     let flags = match &request.cksum {
         // Handcrafted SMB clients send none; Windows takes it, with no flags.
         None => Flags::NONE,
@@ -221,10 +218,18 @@ fn bind(
         return Err(PeerMisbehaved::DceStyle.into());
     }
     let bound = flags.contains(Flags::CHANNEL_BOUND);
-    if bindings.is_some() && !bound && insists_on_bindings(request)? {
+    if bindings.is_some() && !bound && insists_on_bindings(&request.authenticator_data)? {
         return Err(PeerMisbehaved::BindingsMissing.into());
     }
-    Ok(Bound { checked, flags })
+    let offered = etype_list(&request.authenticator_data)?;
+    let used = request.subkey.as_ref().unwrap_or(&request.session_key);
+    let permitted = &options.policy.permitted_enctypes;
+    let subkey_enctype = choose(permitted, &offered, used.enctype());
+    Ok(Bound {
+        checked,
+        flags,
+        subkey_enctype,
+    })
 }
 
 /// Whether the peer bound the context to our channel. A peer that gave no bindings is not refused for it.
@@ -256,31 +261,6 @@ fn plain_checksum(
     Ok(Flags::REPLAY | Flags::SEQUENCE | Flags::MUTUAL.when(request.mutual))
 }
 
-/// Whether the peer sent `KERB_AP_OPTIONS_CBT`: it would have sent bindings had it known of a channel.
-fn insists_on_bindings(request: &Authenticated) -> Result<bool, Malformed> {
-    if request.authenticator_data.is_empty() {
-        return Ok(false);
-    }
-    let data = AuthorizationData::decode(&request.authenticator_data)
-        .and_then(|data| flatten(&data))
-        .map_err(|_| Malformed::ApOptions)?;
-    let mut options = data
-        .iter()
-        .filter(|element| element.ad_type == KERB_AP_OPTIONS);
-    let Some(option) = options.next() else {
-        return Ok(false);
-    };
-    let bits: [u8; 4] = option
-        .ad_data
-        .try_into()
-        .map_err(|_| Malformed::ApOptions)?;
-    if options.next().is_some() {
-        return Err(Malformed::ApOptions);
-    }
-    let insists = u32::from_le_bytes(KERB_AP_OPTIONS_CBT);
-    Ok(u32::from_le_bytes(bits) & insists != 0)
-}
-
 /// That a request was not seen before, or that nobody wants to know.
 enum Seen {
     Once(Claimed),
@@ -310,7 +290,7 @@ impl Bound {
         let flags = self.flags | Flags::TRANS | Flags::PROT_READY | Flags::ANON.when(anonymous);
         let answer = flags
             .contains(Flags::MUTUAL)
-            .then(|| Answer::new(&self.checked, random));
+            .then(|| Answer::new(&self.checked, self.subkey_enctype, random));
         let mut request = self.checked.into_request();
         let session_key = Arc::new(request.session_key);
         let initiators = match request.subkey.take() {
@@ -370,10 +350,8 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(checked: &Checked, random: &dyn Random) -> Self {
-        let request = checked.request();
-        let key = request.subkey.as_ref().unwrap_or(&request.session_key);
-        let subkey = key.enctype().random_key(random);
+    fn new(checked: &Checked, enctype: &'static Enctype, random: &dyn Random) -> Self {
+        let subkey = enctype.random_key(random);
         let seq_number = first_number(random);
         let reply = checked.reply(Some(&subkey), Some(seq_number), random);
         Self {

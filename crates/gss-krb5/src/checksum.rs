@@ -10,9 +10,6 @@ use crate::error::{Local, Malformed};
 /// The checksum's type.
 pub(crate) const GSS_CHECKSUM: i32 = 0x8003;
 
-/// The bit of `KERB_AP_OPTIONS` by which a peer says that it binds contexts to channels.
-pub(crate) const KERB_AP_OPTIONS_CBT: [u8; 4] = 0x4000_u32.to_le_bytes();
-
 /// The length of `Bnd`.
 const HASH: usize = 16;
 /// `Lgth`, `Bnd` and `Flags`.

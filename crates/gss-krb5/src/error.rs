@@ -90,6 +90,9 @@ pub enum Malformed {
     /// KERB_AP_OPTIONS is not one number of 32 bits.
     #[error("the authenticator's AP options are malformed")]
     ApOptions,
+    /// The enctypes offered for a subkey are not a list (RFC 4537 §3).
+    #[error("the authenticator's list of enctypes is malformed")]
+    EtypeList,
     /// A saved state is not a table of fields.
     #[error("the saved state is malformed")]
     State(#[from] FieldError),
@@ -205,7 +208,10 @@ impl Error {
         match self {
             Self::Malformed(Malformed::ChecksumShort) => Major::BadBindings,
             Self::Malformed(
-                Malformed::BindingsLength | Malformed::ChecksumPart | Malformed::ApOptions,
+                Malformed::BindingsLength
+                | Malformed::ChecksumPart
+                | Malformed::ApOptions
+                | Malformed::EtypeList,
             ) => Major::Failure,
             Self::Malformed(_) => Major::DefectiveToken,
             Self::PeerMisbehaved(
@@ -248,6 +254,7 @@ impl Error {
                 Malformed::BufferLength { .. } | Malformed::Rotation { .. } => {
                     minor::KRB5_BAD_MSIZE
                 }
+                Malformed::EtypeList => minor::ASN1_PARSE_ERROR,
                 Malformed::ApOptions => minor::KRB5.wrapping_add_signed(KRB_AP_ERR_MSG_TYPE),
                 Malformed::State(_) | Malformed::StateValue(_) | Malformed::StateKey(_) => {
                     minor::KG_CONTEXT

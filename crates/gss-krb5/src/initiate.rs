@@ -12,10 +12,7 @@ use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::{self, ApError, Awaited, Request, ThirdLeg};
 use krb5::formats::ccache::TimeOffset;
 use krb5::formats::settings::DEFAULT_ENCTYPES;
-use krb5::messages::{
-    AD_IF_RELEVANT, AuthorizationData, AuthorizationDataElement, Checksum, KERB_AP_OPTIONS,
-    KrbError, Value,
-};
+use krb5::messages::{AD_IF_RELEVANT, AuthorizationDataElement, Checksum, KrbError};
 use krb5::principal::Principal;
 use krb5_crypto::{Enctype, Key};
 use wire::random::{self, Random};
@@ -23,7 +20,8 @@ use wire::shown::Shown;
 use wire::time::Timestamp;
 
 use crate::accept::implied;
-use crate::checksum::{self, GSS_CHECKSUM, GssChecksum, KERB_AP_OPTIONS_CBT};
+use crate::authenticator_data::{Said, offer};
+use crate::checksum::{self, GSS_CHECKSUM, GssChecksum};
 use crate::context::{Context, Established};
 use crate::ctime::AuthenticatorTimes;
 use crate::error::{Error, Local, Malformed};
@@ -60,7 +58,8 @@ pub struct InitOptions {
     pub flags: Flags,
     /// The channel.
     pub bindings: Option<ChannelBindings>,
-    /// Of which enctypes the session key may be, and a subkey that the acceptor asserts.
+    /// Of which enctypes the session key may be, and a subkey that the acceptor asserts, the preferred first: those before the
+    /// session key's are offered to it (RFC 4537).
     pub permitted_enctypes: Arc<[&'static Enctype]>,
     /// Where requests have their times from. All initiators by one clock share it.
     pub times: AuthenticatorTimes,
@@ -162,8 +161,15 @@ fn request(
 ) -> Result<Vec<u8>, Error> {
     let bindings = checksum::hash(options.bindings.as_ref())?;
     let gss_checksum = GssChecksum::new(bindings, flags).to_bytes();
-    let insist = options.flags.contains(Flags::CHANNEL_BOUND);
-    let ap_options = insist.then(insist_on_bindings);
+    let said = Said {
+        insists_on_bindings: options.flags.contains(Flags::CHANNEL_BOUND),
+        // Without a reply there is no subkey to be chosen.
+        etypes: match flags.contains(Flags::MUTUAL) {
+            true => offer(&options.permitted_enctypes, ticket.key.enctype()),
+            false => None,
+        },
+    };
+    let said = said.encode();
     let request = Request {
         client: &ticket.client,
         ticket: &ticket.ticket,
@@ -176,7 +182,7 @@ fn request(
         }),
         subkey: Some(subkey),
         seq_number: Some(seq_number),
-        authorization_data: ap_options.as_deref().map(|relevant| {
+        authorization_data: said.as_deref().map(|relevant| {
             vec![AuthorizationDataElement {
                 ad_type: AD_IF_RELEVANT,
                 ad_data: relevant,
@@ -184,15 +190,6 @@ fn request(
         }),
     };
     Ok(request.encode(random)?)
-}
-
-/// `KERB_AP_OPTIONS_CBT`, as it stands within AD-IF-RELEVANT.
-fn insist_on_bindings() -> Vec<u8> {
-    let options: AuthorizationData<'_> = vec![AuthorizationDataElement {
-        ad_type: KERB_AP_OPTIONS,
-        ad_data: &KERB_AP_OPTIONS_CBT,
-    }];
-    options.encode()
 }
 
 /// What is granted of what is asked for, as MIT's library does it. `CHANNEL_BOUND` is the acceptor's to say.

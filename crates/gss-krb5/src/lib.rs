@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod authenticator_data;
 mod checksum;
 mod context;
 mod ctime;

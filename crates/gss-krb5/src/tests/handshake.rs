@@ -15,6 +15,8 @@ use krb5::formats::keytab::{Keytab, KeytabEntry};
 use krb5::principal::Principal;
 use wire::time::{Clock, Timestamp};
 
+use krb5_crypto::Enctype;
+
 use super::realm::{ALL, TestRealm, continued, done, enctypes, failed, signed, wrapped};
 use crate::{AcceptOptions, Acceptor, AuthenticatorTimes, Error, InitOptions, Local, initiate};
 
@@ -282,4 +284,50 @@ fn one_service_key_is_one_replay_cache_under_all_its_names() {
     realm.keytab.entries[0].principal = alias;
     let failure = failed(realm.acceptor().step(&token, &realm.host()));
     assert_eq!(failure.error.cause::<Error>().unwrap().krb_error_code(), 34);
+}
+
+/// RFC 4537: the acceptor's order among what both permit, and the initiator's own enctype where nothing else was offered.
+#[test]
+fn an_enctype_of_the_acceptors_subkey_is_agreed_on() {
+    let list = |numbers: &[i32]| -> Arc<[&'static Enctype]> {
+        let known = numbers
+            .iter()
+            .map(|one| Enctype::from_number(*one).unwrap());
+        known.collect()
+    };
+    for (session, initiators, acceptors, chosen) in [
+        (17, &[20, 17][..], &[20, 17][..], 20),
+        (17, &[20, 18, 17], &[18, 20, 17], 18),
+        (17, &[20, 17], &[17, 20], 17),
+        (17, &[17, 20], &[20, 17], 17),
+        (17, &[20, 17], &[18, 17], 17),
+        (20, &[17, 20], &[19, 17, 20], 17),
+    ] {
+        for dce in [Flags::NONE, Flags::DCE_STYLE] {
+            let realm = TestRealm::new(Enctype::from_number(session).unwrap());
+            let options = InitOptions {
+                permitted_enctypes: list(initiators),
+                ..realm.init_options(ALL | dce)
+            };
+            let (request, next) = continued(realm.initiate(&options));
+            let mut options = realm.accept_options();
+            options.policy.permitted_enctypes = list(acceptors);
+            let acceptor = Box::new(Acceptor::new(realm.cred(), options));
+            let (reply, acceptor) = match acceptor.step(&request, &realm.host()).unwrap() {
+                Step::Done { token, context } => (token.unwrap(), Ok(context)),
+                Step::Continue { token, next } => (token, Err(next)),
+            };
+            let (leg, initiator) = done(next.step(&reply, &realm.host()));
+            let acceptor = match acceptor {
+                Ok(context) => context,
+                Err(next) => done(next.step(&leg.unwrap(), &realm.host())).1,
+            };
+            let expected = Enctype::from_number(chosen).unwrap().checksum_length();
+            for (from, to) in [(&initiator, &acceptor), (&acceptor, &initiator)] {
+                let token = signed(&**from, b"message");
+                assert_eq!(token.len(), 16 + expected, "{initiators:?} {acceptors:?}");
+                to.verify_mic(b"message", &token).unwrap();
+            }
+        }
+    }
 }

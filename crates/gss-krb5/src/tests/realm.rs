@@ -212,6 +212,7 @@ impl TestRealm {
         InitOptions {
             flags,
             times: self.times.clone(),
+            permitted_enctypes: self.own_enctype(),
             ..InitOptions::new(Arc::clone(&self.random))
         }
     }
@@ -251,7 +252,14 @@ impl TestRealm {
     }
 
     pub(super) fn accept_options(&self) -> AcceptOptions {
-        AcceptOptions::new(Arc::clone(&self.random))
+        let mut options = AcceptOptions::new(Arc::clone(&self.random));
+        options.policy.permitted_enctypes = self.own_enctype();
+        options
+    }
+
+    /// The session key's alone, so that no other is negotiated unless a test wants it.
+    fn own_enctype(&self) -> Arc<[&'static Enctype]> {
+        Arc::new([self.ticket.session_key.enctype()])
     }
 
     pub(super) fn acceptor(&self) -> Box<dyn Handshake> {

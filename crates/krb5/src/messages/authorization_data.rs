@@ -4,6 +4,8 @@ use wire::der::{DerError, Value};
 
 /// Elements that a server may pass over if it does not know them (RFC 4120 §5.2.6.1).
 pub const AD_IF_RELEVANT: i32 = 1;
+/// Enctypes that the client offers for the server's subkey (RFC 4537 §3): an [`EtypeList`].
+pub const AD_ETYPE_NEGOTIATION: i32 = 129;
 /// Microsoft's PAC.
 pub const AD_WIN2K_PAC: i32 = 128;
 /// Microsoft's options of an AP-REQ, among them that bindings must be checked.
@@ -23,6 +25,9 @@ wire::sequence! {
 
 /// RFC 4120 §5.2.6.
 pub type AuthorizationData<'a> = Vec<AuthorizationDataElement<'a>>;
+
+/// RFC 4537 §3: the preferred enctype first.
+pub type EtypeList = Vec<i32>;
 
 /// All elements in their order, those within AD-IF-RELEVANT in its place.
 ///

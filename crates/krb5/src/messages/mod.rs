@@ -19,8 +19,8 @@ mod types;
 
 pub use ap::{ApRep, ApReq, Authenticator, EncApRepPart, ap_options};
 pub use authorization_data::{
-    AD_IF_RELEVANT, AD_WIN2K_PAC, AuthorizationData, AuthorizationDataElement, KERB_AP_OPTIONS,
-    MAX_DEPTH, flatten,
+    AD_ETYPE_NEGOTIATION, AD_IF_RELEVANT, AD_WIN2K_PAC, AuthorizationData,
+    AuthorizationDataElement, EtypeList, KERB_AP_OPTIONS, MAX_DEPTH, flatten,
 };
 pub use cred::{EncKrbCredPart, KrbCred, KrbCredInfo};
 pub use error::{KrbError, error_code};

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use baton::Flags;
+use baton::kerberos::Enctype;
 use interop::Vendor;
 use interop::peer::{COMPLETE, GAP_TOKEN};
-use interop::realm::{CLIENT, REALM};
+use interop::realm::{CLIENT, REALM, SERVICES};
 
-use crate::parties::{ALL_FLAGS, Case, Pair, We, establish};
+use crate::parties::{ALL_FLAGS, Case, Pair, We, environment_with, establish, establish_in, realm};
 
 /// What both libraries must see alike.
 const COMPARED: Flags = ALL_FLAGS;
@@ -120,5 +121,41 @@ fn delegated_credentials_are_passed_over() {
         );
         assert!(!pair.ours.facts().flags.contains(Flags::DELEG));
         assert_they_talk(case, &mut pair);
+    }
+}
+
+/// RFC 4537. MIT's prefers 17 before 18, 19 and 20.
+#[test]
+fn the_enctype_of_the_acceptors_subkey_is_agreed_on() {
+    let names = SERVICES.map(|(_, _, name)| name);
+    for case in Case::each_way() {
+        let case = Case {
+            service: "e20",
+            ..case
+        };
+        for (ours, if_we_initiate, if_we_accept) in [
+            (&[20][..], 20, 20),
+            (&[19, 20], 19, 19),
+            (&[19, 18, 20], 18, 19),
+            (&[20, 19], 20, 20),
+        ] {
+            let favourite = ours[0] as i32;
+            let named: Vec<_> = ours.iter().map(|number| names[number - 17]).collect();
+            let env = environment_with(realm(case.vendor), &named);
+            let Pair { ours, mut theirs } = establish_in(&env, case);
+            let chosen = match (case.we, case.vendor) {
+                (We::Accept, _) => if_we_accept,
+                (We::Initiate, Vendor::Mit) => if_we_initiate,
+                // Heimdal's takes the initiator's favourite.
+                (We::Initiate, Vendor::Heimdal) => favourite,
+            };
+            let length = 16 + Enctype::from_number(chosen).unwrap().checksum_length();
+            let token = theirs.mic(b"message");
+            assert_eq!(token.len(), length, "{case:?} {named:?}");
+            ours.verify_mic(b"message", &token).unwrap();
+            let token = ours.get_mic(b"message").unwrap();
+            assert_eq!(token.len(), length, "{case:?} {named:?}");
+            assert_eq!(theirs.verify(b"message", &token), COMPLETE);
+        }
     }
 }

@@ -118,6 +118,20 @@ pub(crate) fn environment(realm: &Realm) -> Environment {
     Environment::new(config(realm)).unwrap()
 }
 
+/// Ours, where just these enctypes are permitted, the preferred first.
+pub(crate) fn environment_with(realm: &Realm, enctypes: &[&str]) -> Environment {
+    let names = enctypes.join(" ");
+    let path = realm.path(&format!("{}.conf", enctypes.join("+")));
+    fs::write(
+        &path,
+        format!("[libdefaults]\n permitted_enctypes = {names}\n"),
+    )
+    .unwrap();
+    let mut config = config(realm);
+    config.krb5_conf.insert(0, path);
+    Environment::new(config).unwrap()
+}
+
 /// Our credential as the initiator: the tickets that MIT's client got.
 pub(crate) fn tickets(realm: &Realm) -> Credential {
     let bytes = fs::read(realm.path(TICKETS)).unwrap();
@@ -136,9 +150,10 @@ pub(crate) struct Pair {
     pub(crate) theirs: Peer,
 }
 
-/// Does the handshake of `case`, which must succeed.
+/// Does the handshake of `case`, which must succeed. Ours permits the service's enctype alone, so no other is negotiated.
 pub(crate) fn establish(case: Case) -> Pair {
-    establish_in(&environment(realm(case.vendor)), case)
+    let own = [case.enctype().name()];
+    establish_in(&environment_with(realm(case.vendor), &own), case)
 }
 
 /// The same with our side in `env`.
