@@ -2,6 +2,7 @@
 
 pub mod ap;
 pub mod as_exchange;
+pub mod cred;
 pub(crate) mod kdc_reply;
 #[cfg(test)]
 mod realms_for_tests;
