@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use gss_core::mechanism::{PrfKey, SecurityContext};
+use gss_core::name::MechName;
 use gss_transfer::Carrier;
 use gss_transfer::export::{Exporter, Sealed};
 use gss_transfer::import::Importer;
@@ -160,6 +161,17 @@ impl Context {
     /// Names, flags, lifetime.
     pub fn facts(&self) -> &Facts {
         self.inner.anywhere().facts()
+    }
+
+    /// Who initiated the context, with what is known of the name (RFC 6680): on the acceptor's side authorization data, the PAC,
+    /// authentication indicators, and which of these the KDC vouches for. That mark travels with a transfer.
+    pub fn initiator_name(&self) -> MechName {
+        self.inner.anywhere().initiator_name()
+    }
+
+    /// Who accepted the context.
+    pub fn acceptor_name(&self) -> MechName {
+        self.inner.anywhere().acceptor_name()
     }
 
     /// How long the context's ticket still lives; `None` if it has expired.

@@ -11,7 +11,7 @@ use crate::error::{Error, Major};
 use crate::flags::Flags;
 use crate::host::Host;
 use crate::message::{Batched, MessageBuffers};
-use crate::name::Name;
+use crate::name::{MechName, Name};
 use crate::oid::Oid;
 use crate::sequence::Order;
 
@@ -157,6 +157,16 @@ impl From<NotOffered> for Error {
 pub trait SecurityContext: Send + Sync {
     /// Names, flags, lifetime.
     fn facts(&self) -> &Facts;
+
+    /// Who initiated the context, with the attributes that are known of the name (RFC 6680).
+    fn initiator_name(&self) -> MechName {
+        MechName::new(self.facts().mechanism, self.facts().initiator.clone())
+    }
+
+    /// Who accepted it, likewise.
+    fn acceptor_name(&self) -> MechName {
+        MechName::new(self.facts().mechanism, self.facts().acceptor.clone())
+    }
 
     /// `GSS_Wrap`: appends the token to `out`; tells whether it is encrypted.
     fn wrap(&self, confidential: bool, message: &[u8], out: &mut Vec<u8>) -> Result<bool, Error>;

@@ -323,6 +323,7 @@ impl Bound {
                 flags.contains(Flags::SEQUENCE),
             ),
             authorization_data: request.authorization_data,
+            vouched: request.vouched,
         };
         let random = Arc::clone(&options.random);
         match reply {

@@ -8,12 +8,16 @@ use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
 use gss_core::mechanism::{Facts, PrfKey, SecurityContext, Unwrapped};
 use gss_core::message::{Batched, IoVec, IovLengths, MessageBuffers, Room};
+use gss_core::name::MechName;
 use gss_core::sequence::{Order, SequenceWindow};
+use krb5::exchange::ap::Vouched;
 use wire::random::Random;
 use zeroize::Zeroizing;
 
+use crate::attributes::TicketAttributes;
 use crate::error::{Error, Local};
 use crate::keys::{Keys, Role};
+use crate::names;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::state::{self, State};
@@ -27,6 +31,7 @@ pub struct Context {
     facts: Facts,
     keys: Arc<Keys>,
     authorization_data: Vec<u8>,
+    vouched: Vouched,
     sender: Sender,
     receiver: Receiver,
 }
@@ -38,6 +43,7 @@ pub(crate) struct Established {
     pub(crate) next: u64,
     pub(crate) window: SequenceWindow,
     pub(crate) authorization_data: Vec<u8>,
+    pub(crate) vouched: Vouched,
 }
 
 impl Established {
@@ -49,6 +55,7 @@ impl Established {
             next: self.next,
             window: &self.window,
             authorization_data: &self.authorization_data,
+            vouched: &self.vouched,
         }
     }
 
@@ -65,6 +72,7 @@ impl Established {
             facts: self.facts,
             keys,
             authorization_data: self.authorization_data,
+            vouched: self.vouched,
             sender,
             receiver,
         }
@@ -78,11 +86,33 @@ impl Context {
     pub fn authorization_data(&self) -> &[u8] {
         &self.authorization_data
     }
+
+    /// What of the authorization data the KDC vouches for, as the accept found it, also after a transfer.
+    pub const fn vouched(&self) -> &Vouched {
+        &self.vouched
+    }
 }
 
 impl SecurityContext for Context {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// On the acceptor's side with what the ticket says of it.
+    fn initiator_name(&self) -> MechName {
+        let name = names::of_display(&self.facts.initiator);
+        if self.facts.locally_initiated {
+            return name;
+        }
+        name.with_attributes(Arc::new(TicketAttributes::new(
+            self.facts.initiator.text(),
+            self.authorization_data.clone(),
+            self.vouched.clone(),
+        )))
+    }
+
+    fn acceptor_name(&self) -> MechName {
+        names::of_display(&self.facts.acceptor)
     }
 
     /// Encrypts whenever it is asked to, whatever the initiator's flags said, as MIT's library does.
@@ -150,6 +180,7 @@ impl SecurityContext for Context {
             next: self.sender.next.load(Ordering::Relaxed),
             window: &window,
             authorization_data: &self.authorization_data,
+            vouched: &self.vouched,
         }))
     }
 }

@@ -90,9 +90,15 @@ pub enum Malformed {
     /// KERB_AP_OPTIONS is not one number of 32 bits.
     #[error("the authenticator's AP options are malformed")]
     ApOptions,
+<<<<<<< HEAD
     /// The enctypes offered for a subkey are not a list (RFC 4537 §3).
     #[error("the authenticator's list of enctypes is malformed")]
     EtypeList,
+=======
+    /// The attributes of a composite exported name do not have their form.
+    #[error("the attributes of the exported name are malformed")]
+    Attributes,
+>>>>>>> 2899834 (A client's name has what its ticket says of it, and which of that its KDC vouches for)
     /// A saved state is not a table of fields.
     #[error("the saved state is malformed")]
     State(#[from] FieldError),
@@ -256,9 +262,10 @@ impl Error {
                 }
                 Malformed::EtypeList => minor::ASN1_PARSE_ERROR,
                 Malformed::ApOptions => minor::KRB5.wrapping_add_signed(KRB_AP_ERR_MSG_TYPE),
-                Malformed::State(_) | Malformed::StateValue(_) | Malformed::StateKey(_) => {
-                    minor::KG_CONTEXT
-                }
+                Malformed::State(_)
+                | Malformed::StateValue(_)
+                | Malformed::StateKey(_)
+                | Malformed::Attributes => minor::KG_CONTEXT,
             },
             Self::PeerMisbehaved(PeerMisbehaved::Reflected) => minor::G_BAD_DIRECTION,
             Self::PeerMisbehaved(PeerMisbehaved::Checksum) => {

@@ -245,6 +245,7 @@ impl Pending {
             },
             next: u64::from(self.seq_number),
             authorization_data: Vec::new(),
+            vouched: Default::default(),
         }
         .open(self.random)
     }

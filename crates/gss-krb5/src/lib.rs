@@ -6,11 +6,15 @@
 //! [saved](gss_core::mechanism::HalfOpen) too: an [`Acceptor`] goes on with what another began, and an [`InitiatorResume`].
 //!
 //! The exchange itself (RFC 4120 §3.2) is `krb5::exchange::ap`; what is here is what RFC 4121 adds: flags and channel
-//! bindings in the authenticator's checksum, the choice of keys and the tokens of each message. Left out so far: delegated credentials, and the older tokens of RFC 1964, which no enctype here uses.
+//! bindings in the authenticator's checksum, what a ticket says of its client ([attributes](composite)), the choice of keys and the tokens of each message. Left out so far: delegated credentials, and the older tokens of RFC 1964, which no enctype here uses.
 #![forbid(unsafe_code)]
 
 mod accept;
+<<<<<<< HEAD
 mod authenticator_data;
+=======
+mod attributes;
+>>>>>>> 2899834 (A client's name has what its ticket says of it, and which of that its KDC vouches for)
 mod checksum;
 mod context;
 mod ctime;
@@ -31,6 +35,7 @@ mod state;
 mod token;
 
 pub use accept::{AcceptOptions, Acceptor, AcceptorCred};
+pub use attributes::composite;
 pub use context::Context;
 pub use ctime::AuthenticatorTimes;
 pub use error::{Error, Local, Malformed, PeerMisbehaved};

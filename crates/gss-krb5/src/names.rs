@@ -30,6 +30,15 @@ pub fn mech_name(principal: &Principal) -> MechName {
     }
 }
 
+/// The name that is displayed so.
+pub(crate) fn of_display(name: &Name) -> MechName {
+    match Principal::parse_bytes(name.text(), None) {
+        Ok(principal) => mech_name(&principal),
+        // Only a saved state that was never sealed could hold such a name.
+        Err(_) => MechName::new(Oid::KRB5, name.clone()),
+    }
+}
+
 /// The kinds of names that mean principals here: `GSS_Inquire_names_for_mech` (RFC 2743 §2.4.12).
 pub const NAME_TYPES: [Oid; 10] = [
     Oid::NT_KRB5_PRINCIPAL,

@@ -7,6 +7,8 @@ use gss_core::flags::Flags;
 use gss_core::mechanism::{Dormant, Facts, Redeemed, Restore, SecurityContext};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
+use krb5::exchange::ap::Vouched;
+use krb5::messages::{AuthenticationIndicators, Indicator, Value};
 use krb5_crypto::{Enctype, Key};
 use wire::fields::{FieldReader, FieldWriter};
 use wire::random::Random;
@@ -35,6 +37,10 @@ const WINDOW_FIRST: u8 = 11;
 const WINDOW_NEXT: u8 = 12;
 const WINDOW_SEEN: u8 = 13;
 const AUTHORIZATION_DATA: u8 = 14;
+/// There, and 1, if the KDC vouches for the PAC.
+const PAC_VOUCHED: u8 = 15;
+/// There if the KDC vouches for indicators, in DER.
+const INDICATORS: u8 = 16;
 
 /// What travels.
 pub(crate) struct State<'a> {
@@ -43,6 +49,7 @@ pub(crate) struct State<'a> {
     pub(crate) next: u64,
     pub(crate) window: &'a SequenceWindow,
     pub(crate) authorization_data: &'a [u8],
+    pub(crate) vouched: &'a Vouched,
 }
 
 /// Writes a state into a vector that never grows, because one that does leaves key bytes behind.
@@ -74,13 +81,14 @@ pub(crate) fn write(state: &State<'_>) -> Zeroizing<Vec<u8>> {
         .number(WINDOW_NEXT, next)
         .number(WINDOW_SEEN, seen)
         .bytes(AUTHORIZATION_DATA, state.authorization_data);
+    write_vouched(state.vouched, &mut fields);
     debug_assert_eq!(out.capacity(), room, "the state grew");
     out
 }
 
 /// At least what [`write`] needs: a field has a number and at most four bytes of length, a number at most eight of value.
 fn capacity(state: &State<'_>) -> usize {
-    const FIELDS: usize = AUTHORIZATION_DATA as usize;
+    const FIELDS: usize = INDICATORS as usize;
     let key = |key: &Key| key.enctype().key_length();
     1 + FIELDS * (1 + 4 + 8)
         + state.facts.initiator.text().len()
@@ -88,6 +96,7 @@ fn capacity(state: &State<'_>) -> usize {
         + key(&state.keys.initiators)
         + state.keys.acceptor_subkey.as_ref().map_or(0, key)
         + state.authorization_data.len()
+        + indicators(&state.vouched.indicators).len()
 }
 
 pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
@@ -123,6 +132,7 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
         fields.number(WINDOW_SEEN)?,
     ];
     let authorization_data = fields.bytes(AUTHORIZATION_DATA)?.to_vec();
+    let vouched = read_vouched(&mut fields)?;
     fields.finish()?;
     Ok(Established {
         window: SequenceWindow::restore(
@@ -134,6 +144,41 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
         keys,
         next,
         authorization_data,
+        vouched,
+    })
+}
+
+/// What is not vouched for takes no room.
+pub(crate) fn write_vouched(vouched: &Vouched, fields: &mut FieldWriter<'_>) {
+    if vouched.pac {
+        fields.number(PAC_VOUCHED, 1);
+    }
+    if !vouched.indicators.is_empty() {
+        fields.bytes(INDICATORS, &indicators(&vouched.indicators));
+    }
+}
+
+fn indicators(indicators: &[String]) -> Vec<u8> {
+    let all: AuthenticationIndicators<'_> = indicators.iter().map(|one| Indicator(one)).collect();
+    all.encode()
+}
+
+pub(crate) fn read_vouched(fields: &mut FieldReader<'_>) -> Result<Vouched, Malformed> {
+    let pac = match fields.optional_number(PAC_VOUCHED)? {
+        None => false,
+        Some(1) => true,
+        Some(_) => return Err(Malformed::StateValue(PAC_VOUCHED)),
+    };
+    let all = fields.optional(INDICATORS)?;
+    let all = all.map(AuthenticationIndicators::decode).transpose();
+    let all = all.map_err(|_| Malformed::StateValue(INDICATORS))?;
+    if all.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Malformed::StateValue(INDICATORS));
+    }
+    let indicators = all.into_iter().flatten().map(|one| one.0.to_owned());
+    Ok(Vouched {
+        pac,
+        indicators: indicators.collect(),
     })
 }
 

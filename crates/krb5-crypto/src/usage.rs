@@ -48,6 +48,8 @@ impl KeyUsage {
     pub const PA_S4U_X509_USER_REPLY: Self = Self(27);
     /// The checksum of an AS-REQ in its reply, reply key (RFC 6806 §11).
     pub const AS_REQ: Self = Self(56);
+    /// Verifiers in AD-CAMMAC (RFC 7751 §8).
+    pub const CAMMAC: Self = Self(64);
     /// Encryption in protocols that name no usage.
     pub const APPLICATION_ENCRYPTION: Self = Self(1024);
     /// Checksums in protocols that name no usage.

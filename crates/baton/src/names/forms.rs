@@ -27,7 +27,12 @@ pub(crate) fn principal(name: &Name, env: &Environment) -> Result<Principal, Nam
 
 /// The principal that `name` means, with the attributes that it brings.
 pub(super) fn mech_name(name: &Name, env: &Environment) -> Result<MechName, NameError> {
-    Ok(gss_krb5::mech_name(&principal(name, env)?))
+    let principal = principal(name, env)?;
+    if name.name_type() == Oid::NT_COMPOSITE_EXPORT {
+        let attributes = exported(name)?.attributes;
+        return gss_krb5::composite(principal, attributes).map_err(|_| NameError::Attributes);
+    }
+    Ok(gss_krb5::mech_name(&principal))
 }
 
 /// An exported name of this mechanism. Only where a composite one is expected, one may be: there is more in it to believe.

@@ -48,6 +48,7 @@ impl Both {
                 next: 0,
                 window: SequenceWindow::new(0, true, true),
                 authorization_data: Vec::new(),
+                vouched: Default::default(),
             }
             .open(random.clone())
         };

@@ -56,6 +56,7 @@ impl Crafter {
             next: first,
             window: SequenceWindow::new(first, true, true),
             authorization_data: Vec::new(),
+            vouched: Default::default(),
         }
         .open(random())
     }

@@ -1,5 +1,6 @@
 //! Two parties in memory, with a clock and randomness that are values.
 
+mod attributes;
 mod buffers;
 mod calls;
 mod checks;

@@ -12,9 +12,9 @@ use super::signature::AD_SIGNTICKET;
 use super::{KdcReqBody, Service, TgsReq, behalf, error_code, signature};
 use crate::exchange::transited::{DOMAIN_X500_COMPRESS, append};
 use crate::messages::{
-    AD_WIN2K_PAC, ApReq, Authenticator, AuthorizationData, AuthorizationDataElement, Const,
-    EncTicketPart, EncryptedData, HostAddress, KerberosTime, PaData, PrincipalName, TgsRep, Ticket,
-    flatten, kdc_options, pa_type, ticket_flags,
+    AD_AUTHENTICATION_INDICATOR, AD_CAMMAC, AD_WIN2K_PAC, ApReq, Authenticator, AuthorizationData,
+    AuthorizationDataElement, Const, EncTicketPart, EncryptedData, HostAddress, KerberosTime,
+    PaData, PrincipalName, TgsRep, Ticket, flatten, kdc_options, pa_type, ticket_flags,
 };
 use crate::principal::Principal;
 
@@ -405,8 +405,6 @@ fn addresses<'a>(tgt: &EncTicketPart<'a>, body: &KdcReqBody<'a>) -> Option<Vec<H
 /// and Microsoft's and MIT's own), bare or in a container. A container that cannot be read is left out too.
 fn from_client(mut added: AuthorizationData<'_>) -> Option<AuthorizationData<'_>> {
     const AD_KDC_ISSUED: i32 = 4;
-    const AD_CAMMAC: i32 = 96;
-    const AD_AUTHENTICATION_INDICATOR: i32 = 97;
     let harmless = |element: &AuthorizationDataElement<'_>| {
         !matches!(
             element.ad_type,

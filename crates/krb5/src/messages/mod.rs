@@ -5,6 +5,7 @@
 
 mod ap;
 mod authorization_data;
+mod cammac;
 mod cred;
 mod error;
 mod kdc;
@@ -21,6 +22,10 @@ pub use ap::{ApRep, ApReq, Authenticator, EncApRepPart, ap_options};
 pub use authorization_data::{
     AD_ETYPE_NEGOTIATION, AD_IF_RELEVANT, AD_WIN2K_PAC, AuthorizationData,
     AuthorizationDataElement, EtypeList, KERB_AP_OPTIONS, MAX_DEPTH, flatten,
+};
+pub use cammac::{
+    AD_AUTHENTICATION_INDICATOR, AD_CAMMAC, AdCammac, AuthenticationIndicators, Indicator,
+    VerifierMac, Verifiers,
 };
 pub use cred::{EncKrbCredPart, KrbCred, KrbCredInfo};
 pub use error::{KrbError, error_code};

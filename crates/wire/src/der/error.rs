@@ -46,6 +46,8 @@ pub enum DerError {
     Time,
     /// An OBJECT IDENTIFIER that is empty, cut, or has an arc in more bytes than it needs.
     Oid,
+    /// A UTF8String that is not UTF-8.
+    Utf8,
     /// A field that must be there is not.
     MissingField {
         /// The type it belongs to.
@@ -86,6 +88,7 @@ impl fmt::Display for DerError {
             Self::FlagsLength => f.write_str("flags in too few or too many bits"),
             Self::Time => f.write_str("a time that is not of the form or not in the calendar"),
             Self::Oid => f.write_str("an object identifier that is empty, cut or padded"),
+            Self::Utf8 => f.write_str("a text that is not UTF-8"),
             Self::MissingField { of, field } => write!(f, "{of} lacks its field {field}"),
             Self::UnknownField { of, tag } => {
                 write!(f, "{of} has no field of tag {tag:#04x} at this place")

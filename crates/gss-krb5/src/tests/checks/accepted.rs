@@ -131,6 +131,7 @@ fn confidentiality_is_given_though_no_flag_says_so() {
             next: 7,
             window: SequenceWindow::new(7, true, true),
             authorization_data: Vec::new(),
+            vouched: Default::default(),
         }
         .open(Arc::clone(&attempt.realm.random));
         for (from, to) in [

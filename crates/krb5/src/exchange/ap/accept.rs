@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::acceptable::Acceptable;
 use super::error::ApError;
+use super::vouched::Vouched;
 use super::{check_permitted, key};
 use crate::exchange::transited::{self, DOMAIN_X500_COMPRESS};
 use crate::formats::keytab::{Keytab, KeytabEntry};
@@ -63,6 +64,8 @@ pub struct Authenticated {
     pub endtime: Timestamp,
     /// The ticket's authorization data in DER, empty if it has none.
     pub authorization_data: Vec<u8>,
+    /// What of it the KDC vouches for.
+    pub vouched: Vouched,
     /// Whether the client asks for a reply.
     pub mutual: bool,
     /// The authenticator's time, with its microseconds.
@@ -120,6 +123,9 @@ pub fn open(
     let authenticator = Authenticator::decode(&plaintext)?;
     let ctime = moment(authenticator.ctime, authenticator.cusec);
     let client = ticket.cname.in_realm(ticket.crealm);
+    let authtime = ticket.authtime.into();
+    let data = ticket.authorization_data.as_ref();
+    let vouched = Vouched::by(&entry.key, data, &client, authtime);
     Ok(Opened {
         ticket_enctype: entry.key.enctype(),
         mark: replay_mark(
@@ -138,10 +144,11 @@ pub fn open(
             server: entry.principal.clone(),
             flags: ticket.flags.bits(),
             session_key,
-            authtime: ticket.authtime.into(),
+            authtime,
             starttime: ticket.starttime.unwrap_or(ticket.authtime).into(),
             endtime: ticket.endtime.into(),
             authorization_data: der_or_nothing(ticket.authorization_data),
+            vouched,
             mutual: request.ap_options.contains(ap_options::MUTUAL_REQUIRED),
             ctime,
             cksum: (authenticator.cksum).map(|cksum| (cksum.cksumtype, cksum.checksum.to_vec())),

@@ -10,12 +10,14 @@ mod acceptable;
 mod dce;
 mod error;
 mod request;
+mod vouched;
 
 pub use accept::{Authenticated, Checked, Opened, Policy, open, read};
 pub use acceptable::Acceptable;
 pub use dce::ThirdLeg;
 pub use error::ApError;
 pub use request::{Awaited, Reply, Request};
+pub use vouched::Vouched;
 
 use krb5_crypto::{Enctype, Key};
 
