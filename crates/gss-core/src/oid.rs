@@ -60,6 +60,8 @@ impl Oid {
     /// 1.2.840.48018.1.2.2, which is how Windows 2000 wrote [`KRB5`](Self::KRB5) (RFC 4178 Appendix C).
     pub const KRB5_MICROSOFT: Self =
         Self::known(&[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02]);
+    /// 1.3.5.1.5.2, which is what [`KRB5`](Self::KRB5) was before its standard (the drafts of RFC 1964).
+    pub const KRB5_DRAFT: Self = Self::known(&[0x2b, 0x05, 0x01, 0x05, 0x02]);
     /// 1.3.6.1.5.5.2, SPNEGO (RFC 4178 §4.2).
     pub const SPNEGO: Self = Self::known(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x02]);
     /// 1.2.840.113554.1.2.1.4, `GSS_C_NT_HOSTBASED_SERVICE` (RFC 2743 §4.1).

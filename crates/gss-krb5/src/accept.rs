@@ -95,7 +95,13 @@ impl Acceptor {
     }
 
     /// The KRB-ERROR token for `error`.
-    fn refusal(&self, error: &Error, request: Option<&ApReq<'_>>, now: Timestamp) -> Vec<u8> {
+    fn refusal(
+        &self,
+        style: Style,
+        error: &Error,
+        request: Option<&ApReq<'_>>,
+        now: Timestamp,
+    ) -> Vec<u8> {
         let (realm, sname) = match (request, &self.cred.acceptable) {
             (Some(request), _) => (request.ticket.realm, request.ticket.sname.clone()),
             (None, Acceptable::Principal(principal)) => {
@@ -119,7 +125,11 @@ impl Acceptor {
             e_data: None,
         };
         // DCE style's errors are framed too, as MIT's and Heimdal's are.
-        HandshakeToken::KrbError(&error.encode()).to_token(Style::Framed)
+        let style = match style {
+            Style::Bare => Style::FRAMED,
+            framed => framed,
+        };
+        HandshakeToken::KrbError(&error.encode()).to_token(style)
     }
 }
 
@@ -139,7 +149,7 @@ impl Handshake for Acceptor {
             Ok(request) => request,
             Err(error) => {
                 let framed = !matches!(error, Error::Malformed(Malformed::Frame(_)));
-                let token = framed.then(|| self.refusal(&error, None, host.now()));
+                let token = framed.then(|| self.refusal(style, &error, None, host.now()));
                 let error = error.into();
                 return Err(Failure { error, token });
             }
@@ -147,7 +157,7 @@ impl Handshake for Acceptor {
         match self.accept(&request, style, host) {
             Ok(step) => Ok(step),
             Err(Refused { error, waits }) => {
-                let token = waits.then(|| self.refusal(&error, Some(&request), host.now()));
+                let token = waits.then(|| self.refusal(style, &error, Some(&request), host.now()));
                 let error = error.into();
                 Err(Failure { error, token })
             }
@@ -199,6 +209,7 @@ struct Bound {
     flags: Flags,
     /// Of which enctype our subkey is to be, if we assert one.
     subkey_enctype: &'static Enctype,
+    style: Style,
 }
 
 /// The checks of RFC 4121 §4.1.1.
@@ -229,6 +240,7 @@ fn bind(checked: Checked, style: Style, options: &AcceptOptions) -> Result<Bound
         checked,
         flags,
         subkey_enctype,
+        style,
     })
 }
 
@@ -286,6 +298,7 @@ impl Bound {
     fn establish(self, seen: Seen, options: &AcceptOptions, random: &dyn Random) -> Step {
         // The evidence is spent here: no context without it.
         let (Seen::Once(Claimed { .. }) | Seen::Unasked) = seen;
+        let style = self.style;
         let anonymous = self.checked.request().flags & ticket_flags::ANONYMOUS != 0;
         let flags = self.flags | Flags::TRANS | Flags::PROT_READY | Flags::ANON.when(anonymous);
         let answer = flags
@@ -336,7 +349,7 @@ impl Bound {
                 }),
             },
             reply => Step::Done {
-                token: reply.map(|reply| HandshakeToken::ApRep(&reply).to_token(Style::Framed)),
+                token: reply.map(|reply| HandshakeToken::ApRep(&reply).to_token(style)),
                 context: Box::new(established.open(random)),
             },
         }

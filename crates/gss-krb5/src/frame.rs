@@ -16,19 +16,27 @@ pub(crate) enum HandshakeToken<'a> {
 /// How a handshake's tokens travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// In the mechanism's frame, after an identifier.
-    Framed,
+    /// In the mechanism's frame under this OID, after an identifier.
+    Framed(Oid),
     /// As bare messages: DCE style.
     Bare,
 }
 
 impl Style {
-    /// The style of a first token: a bare one begins with the tag of an AP-REQ, a framed one with that of a frame.
+    /// The frame of RFC 4121 §4.1.
+    pub(crate) const FRAMED: Self = Self::Framed(Oid::KRB5);
+
+    /// The style of a first token: a bare one begins with the tag of an AP-REQ, a framed one with that of a frame. Old peers frame
+    /// under another OID, and are answered in kind, as MIT's acceptor does it.
     pub(crate) fn of(request: &[u8]) -> Self {
-        match request.first() {
-            Some(&BARE_AP_REQ) => Self::Bare,
-            _ => Self::Framed,
+        if request.first() == Some(&BARE_AP_REQ) {
+            return Self::Bare;
         }
+        let framed = framing::open(request);
+        let mut aliases = [Oid::KRB5_MICROSOFT, Oid::KRB5_DRAFT].into_iter();
+        aliases
+            .find(|alias| framed.is_some_and(|(oid, _)| alias.bytes() == oid))
+            .map_or(Self::FRAMED, Self::Framed)
     }
 }
 
@@ -47,17 +55,17 @@ impl<'a> HandshakeToken<'a> {
             (Style::Bare, Some(&BARE_AP_REQ)) => Ok(Self::ApReq(token)),
             (Style::Bare, Some(&BARE_AP_REP)) => Ok(Self::ApRep(token)),
             (Style::Bare, Some(&BARE_KRB_ERROR)) => Ok(Self::KrbError(token)),
-            (Style::Bare, _) => match Self::framed(token)? {
+            (Style::Bare, _) => match Self::framed(Oid::KRB5, token)? {
                 // MIT's and Heimdal's acceptors frame their errors in this style too.
                 error @ Self::KrbError(_) => Ok(error),
                 Self::ApReq(_) | Self::ApRep(_) => Err(Malformed::TokenId),
             },
-            (Style::Framed, _) => Self::framed(token),
+            (Style::Framed(oid), _) => Self::framed(oid, token),
         }
     }
 
-    fn framed(token: &'a [u8]) -> Result<Self, Malformed> {
-        let inner = framing::unframe(Oid::KRB5, token)?;
+    fn framed(oid: Oid, token: &'a [u8]) -> Result<Self, Malformed> {
+        let inner = framing::unframe(oid, token)?;
         let (id, message) = inner.split_first_chunk().ok_or(Malformed::Short)?;
         match *id {
             AP_REQ => Ok(Self::ApReq(message)),
@@ -74,7 +82,7 @@ impl<'a> HandshakeToken<'a> {
             Self::KrbError(message) => (KRB_ERROR, *message),
         };
         match style {
-            Style::Framed => framing::frame(Oid::KRB5, &[&id, message].concat()),
+            Style::Framed(oid) => framing::frame(oid, &[&id, message].concat()),
             Style::Bare => message.to_vec(),
         }
     }

@@ -206,7 +206,7 @@ fn granted(asked: Flags) -> Flags {
 fn style(flags: Flags) -> Style {
     match flags.contains(Flags::DCE_STYLE) {
         true => Style::Bare,
-        false => Style::Framed,
+        false => Style::FRAMED,
     }
 }
 

@@ -72,6 +72,33 @@ fn an_acceptor_takes_a_request_and_nothing_else() {
     }
 }
 
+/// What peers older than RFC 4121 call this mechanism. They are answered in kind, and an initiator of ours is not one of them.
+#[test]
+fn a_frame_under_an_older_oid_is_kerberoses() {
+    let realm = realm();
+    let host = realm.host_without_replay();
+    let inner = |token: &[u8]| framing::unframe(Oid::KRB5, token).unwrap().to_vec();
+    for oid in [Oid::KRB5_MICROSOFT, Oid::KRB5_DRAFT] {
+        let (request, initiator) = initiators(&realm);
+        let framed = framing::frame(oid, &inner(&request));
+        let (reply, context) = done(realm.acceptor().step(&framed, &host));
+        assert_eq!(context.facts().mechanism, Oid::KRB5);
+        let reply = reply.unwrap();
+        let answer = framing::unframe(oid, &reply).unwrap();
+        let in_our_frame = framing::frame(Oid::KRB5, answer);
+        done(initiator.step(&in_our_frame, &host));
+        let (_, initiator) = initiators(&realm);
+        let failure = failed(initiator.step(&reply, &host));
+        let error = failure.error.cause::<Error>().unwrap();
+        assert!(matches!(error, Error::Malformed(Malformed::Frame(_))));
+
+        let mut stranger = framed;
+        *stranger.last_mut().unwrap() ^= 1;
+        let refusal = failed(realm.acceptor().step(&stranger, &host)).token;
+        assert!(framing::unframe(oid, &refusal.unwrap()).is_ok());
+    }
+}
+
 #[test]
 fn an_initiator_takes_its_reply_and_nothing_else() {
     let realm = realm();
