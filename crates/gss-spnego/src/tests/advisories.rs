@@ -5,8 +5,11 @@ use gss_core::mechanism::{Handshake, Step};
 use gss_core::oid::Oid;
 use wire::der::Extensions;
 
-use super::fake::{A, B, HOST, Scene, error, failed, fake, going, start};
-use crate::messages::{NegState, NegTokenResp, NegotiationToken};
+use super::fake::{
+    A, B, BadToken, HOST, NoCred, Penniless, Scene, error, failed, fake, going, start,
+};
+use crate::list::MechList;
+use crate::messages::{NegState, NegTokenInit, NegTokenResp, NegotiationToken};
 use crate::{Error, Malformed, PeerMisbehaved};
 
 fn answer(state: NegState, mech: Option<Oid>, token: Option<&[u8]>) -> Vec<u8> {
@@ -147,5 +150,95 @@ fn cve_2010_0628_what_cannot_be_read_is_rejected() {
             Some(answer(NegState::Reject, None, None)),
             "{inner:x?}"
         );
+    }
+}
+
+/// With a token and without, the acceptor says no; also where it has the mechanism and cannot begin with it.
+#[test]
+fn cve_2021_44758_a_list_without_an_acceptable_mechanism_is_rejected() {
+    for list in [&[B][..], &[B, Oid::NT_EXPORT_NAME]] {
+        for token in [None, Some(&b"token"[..])] {
+            let acceptor = Box::new(Scene::new(&[A], &[A], 1).acceptor());
+            let failure = failed(acceptor.step(&init(list, token), &HOST));
+            assert_eq!(failure.error.cause(), Some(&Error::NoCommonMechanism));
+            assert_eq!(failure.token, Some(answer(NegState::Reject, None, None)));
+        }
+    }
+    for token in [None, Some(&b"token"[..])] {
+        let acceptor = Box::new(crate::Acceptor::new(vec![Box::new(Penniless(A))]));
+        let failure = failed(acceptor.step(&init(&[A], token), &HOST));
+        assert!(failure.error.cause::<NoCred>().is_some());
+        assert_eq!(failure.token, Some(answer(NegState::Reject, None, None)));
+    }
+}
+
+fn init(list: &[Oid], mech_token: Option<&[u8]>) -> Vec<u8> {
+    let list = MechList::of(list);
+    let init = NegotiationToken::Init(NegTokenInit {
+        mech_types: list.as_types(),
+        req_flags: None,
+        mech_token,
+        mech_list_mic: None,
+        extensions: Extensions::NONE,
+    });
+    framing::frame(Oid::SPNEGO, &init.encode())
+}
+
+/// NegoEx (1.3.6.1.4.1.311.2.2.30) is a mechanism that nobody here has: its messages are not looked at.
+#[test]
+fn cve_2026_40355_negoex_is_passed_over() {
+    let negoex: Oid = "1.3.6.1.4.1.311.2.2.30".parse().unwrap();
+    let message = [&b"NEGOEXTS"[..], &[0; 8], &[0xff; 32]].concat();
+    let acceptor = Box::new(Scene::new(&[A], &[A], 2).acceptor());
+    let (token, next) = going(acceptor.step(&init(&[negoex, A], Some(&message)), &HOST));
+    assert_eq!(token, answer(NegState::RequestMic, Some(A), None));
+    let step = next.step(
+        &answer(NegState::AcceptIncomplete, None, Some(&message)),
+        &HOST,
+    );
+    assert!(failed(step).error.cause::<BadToken>().is_some());
+    let acceptor = Box::new(Scene::new(&[A], &[A], 2).acceptor());
+    let step = acceptor.step(&init(&[negoex], Some(&message)), &HOST);
+    assert_eq!(error(step), Error::NoCommonMechanism);
+}
+
+#[test]
+fn ghsl_2023_016_empty_sequences_and_names_are_refused() {
+    for inner in [
+        &b"\xa0\x02\x30\x00"[..],
+        b"\xa0\x04\x30\x02\xa0\x00",
+        b"\xa0\x06\x30\x04\xa0\x02\x30\x00",
+        b"\xa0\x08\x30\x06\xa0\x04\x30\x02\x06\x00",
+        b"\xa0\x09\x30\x07\xa0\x05\x30\x03\x06\x01\x80",
+    ] {
+        for cut in 0..=inner.len() {
+            let acceptor = Box::new(Scene::new(&[A], &[A], 1).acceptor());
+            let step = acceptor.step(&framing::frame(Oid::SPNEGO, &inner[..cut]), &HOST);
+            let error = error(step);
+            let refused =
+                matches!(error, Error::Malformed(_)) || error == PeerMisbehaved::NoMechTypes.into();
+            assert!(refused, "{:x?}: {error:?}", &inner[..cut]);
+        }
+    }
+}
+
+/// MIT's ticket 9213: what stands in the place of the MIC is a string of octets or an error.
+#[test]
+fn krb5_9213_a_mic_that_is_no_string_is_refused() {
+    let token = fake(A, 2).token(2);
+    let right = answer(NegState::AcceptCompleted, Some(A), Some(&token));
+    let (_, next) = start(&[fake(A, 2)]);
+    assert!(next.step(&right, &HOST).is_ok());
+    for mic in [
+        &b"\xa3\x00"[..],
+        b"\xa3\x03\x02\x01\x07",
+        b"\xa3\x02\x30\x00",
+    ] {
+        let mut other = [&right, mic].concat();
+        other[1] += mic.len() as u8;
+        other[3] += mic.len() as u8;
+        let (_, next) = start(&[fake(A, 2)]);
+        let error = error(next.step(&other, &HOST));
+        assert!(matches!(error, Error::Malformed(_)), "{mic:x?}: {error:?}");
     }
 }
