@@ -47,6 +47,8 @@ pub struct Config {
     pub client_keytab: Option<String>,
     /// The credential cache (`FILE:/tmp/krb5cc_1000`, `MEMORY:name`); else what `krb5.conf` says.
     pub ccache: Option<String>,
+    /// The file that tells as whom to initiate toward which service, `.k5identity`; else the one in the user's home directory.
+    pub k5identity: Option<PathBuf>,
     /// How far clocks may be apart; else what `krb5.conf` says, else five minutes.
     pub clock_skew: Option<Duration>,
     /// Where replays are noticed and deposits of exported contexts lie.
@@ -71,7 +73,8 @@ pub struct Config {
 
 impl Config {
     /// What MIT's manual describes: the files that `KRB5_CONFIG` lists or `/etc/krb5.conf`, and what `KRB5_KTNAME`,
-    /// `KRB5_CLIENT_KTNAME`, `KRB5CCNAME`, `KRB5RCACHENAME`, `KRB5RCACHETYPE` and `KRB5RCACHEDIR` or `TMPDIR` name. In programs that run with another user's rights (set-uid), the variables are
+    /// `KRB5_CLIENT_KTNAME`, `KRB5CCNAME`, `KRB5RCACHENAME`, `KRB5RCACHETYPE` and `KRB5RCACHEDIR` or `TMPDIR` name, and the
+    /// `.k5identity` in `HOME`. In programs that run with another user's rights (set-uid), the variables are
     /// ignored.
     pub fn from_env() -> Result<Self, Error> {
         let believed = !has_foreign_rights();
@@ -91,6 +94,7 @@ impl Config {
             keytab: text("KRB5_KTNAME")?,
             client_keytab: text("KRB5_CLIENT_KTNAME")?,
             ccache: text("KRB5CCNAME")?,
+            k5identity: set("HOME").map(|home| PathBuf::from(home).join(".k5identity")),
             rcache: match text("KRB5RCACHENAME")? {
                 Some(name) => Some(name),
                 None => text("KRB5RCACHETYPE")?.map(|kind| format!("{kind}:")),
@@ -236,6 +240,9 @@ mod tests {
         assert_eq!(config.keytab.as_deref(), Some("/k"));
         assert_eq!(config.client_keytab.as_deref(), Some("/c"));
         assert_eq!(config.ccache, None);
+        assert_eq!(config.k5identity, None);
+        let config = of(&[("HOME", b"/home/alice")]).unwrap();
+        assert_eq!(config.k5identity, Some("/home/alice/.k5identity".into()));
     }
 
     #[test]

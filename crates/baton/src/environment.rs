@@ -216,9 +216,18 @@ impl Environment {
 
     /// The world as a handshake sees it. An accept needs the store, and fails without it; an initiator does not.
     pub(crate) fn host(&self, accepting: bool) -> Result<Host<'_>, Error> {
+        self.host_with(accepting, None)
+    }
+
+    /// The same, where an acceptor notices replays in `rcache` if it has one of its own.
+    pub(crate) fn host_with<'h>(
+        &'h self,
+        accepting: bool,
+        rcache: Option<&'h Rcache>,
+    ) -> Result<Host<'h>, Error> {
         let failure = |error| Error::new(crate::Major::Failure, error);
         let mut shared_replay: Option<&dyn ReplayCache> = None;
-        let replay = match &self.0.rcache {
+        let replay = match rcache.unwrap_or(&self.0.rcache) {
             Rcache::Off => None,
             _ if !accepting => None,
             Rcache::Misnamed(problem) => {
@@ -240,7 +249,7 @@ impl Environment {
 }
 
 /// Where replays are noticed.
-enum Rcache {
+pub(crate) enum Rcache {
     /// Nowhere.
     Off,
     /// In the once-store.
@@ -252,6 +261,22 @@ enum Rcache {
 }
 
 impl Rcache {
+    /// The one called `name`, in MIT's notation, for one acceptor of `env`.
+    pub(crate) fn named(env: &Environment, name: &str) -> Result<Self, NameProblem> {
+        let (config, settings) = (env.config(), env.settings());
+        if config.replay == Replay::None {
+            return Ok(Self::Off);
+        }
+        let named = Config {
+            rcache: Some(name.to_owned()),
+            ..config.clone()
+        };
+        match Self::of(&named, settings, env.clock_skew(), false) {
+            Self::Misnamed(problem) => Err(problem),
+            rcache => Ok(rcache),
+        }
+    }
+
     fn of(config: &Config, settings: &Settings, skew: Duration, believed: bool) -> Self {
         if config.replay == Replay::None {
             return Self::Off;

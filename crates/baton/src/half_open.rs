@@ -13,7 +13,7 @@ use gss_transfer::half_open::{Channel, HalfOpenExporter, HalfOpenImporter};
 use crate::context::{ExportOptions, Token, import_refused};
 use crate::copied;
 use crate::environment::Environment;
-use crate::handshake::Handshake;
+use crate::handshake::{Handshake, Side};
 use crate::host::secret_file;
 use crate::{Error, identity, negotiate};
 
@@ -138,7 +138,7 @@ impl Handshake {
     pub fn export(self, options: &ExportOptions) -> Result<Token, (Self, Error)> {
         match self.try_export(options) {
             Ok(token) => {
-                tracing::info!(accepting = self.accepting, "handshake exported");
+                tracing::info!(accepting = self.side.accepts(), "handshake exported");
                 self.env.counters().half_open_exported();
                 drop(self);
                 crate::stack::wipe();
@@ -147,7 +147,7 @@ impl Handshake {
             Err(error) => {
                 self.env.counters().export_refused(&error);
                 let error = Error::from(error);
-                tracing::warn!(accepting = self.accepting, %error, "handshake not exported");
+                tracing::warn!(accepting = self.side.accepts(), %error, "handshake not exported");
                 Err((self, error))
             }
         }
@@ -160,7 +160,7 @@ impl Handshake {
         }
         let allowed = match options.half_open.unwrap_or(transfer.half_open) {
             HalfOpen::Refused => false,
-            HalfOpen::Acceptors => self.accepting,
+            HalfOpen::Acceptors => self.side.accepts(),
             HalfOpen::BothSides => true,
         };
         if !allowed {
@@ -174,7 +174,7 @@ impl Handshake {
             keys: &*transfer.half_open_keys.load()?,
             policy,
             identity: &identity::of_this_process(policy.wanted()),
-            accepting: self.accepting,
+            accepting: self.side.accepts(),
             channel: self.channel,
             now: self.env.now(),
             lifetime: options.lifetime.unwrap_or(transfer.half_open_lifetime),
@@ -195,16 +195,23 @@ impl Handshake {
         bindings: Option<&ChannelBindings>,
     ) -> Result<Self, Error> {
         let mechanisms = || negotiate::resume_initiators(env);
-        Self::resume(env, token, false, Channel::of(bindings), mechanisms)
+        Self::resume(
+            env,
+            token,
+            Side::Initiates,
+            Channel::of(bindings),
+            mechanisms,
+        )
     }
 
     pub(crate) fn resume(
         env: &Environment,
         token: &Token,
-        accepting: bool,
+        side: Side,
         channel: Channel,
         mechanisms: impl FnOnce() -> Vec<Box<dyn Resume>>,
     ) -> Result<Self, Error> {
+        let accepting = side.accepts();
         let resumed = env.transfer_store().and_then(|store| {
             let mark = copied::mark()?;
             let inner = HalfOpenImporter {
@@ -218,7 +225,7 @@ impl Handshake {
             .import(token.as_ref(), mechanisms());
             // What the token held, of a refused import too.
             crate::stack::wipe();
-            Ok(Self::new(env, accepting, channel, mark, inner?))
+            Ok(Self::new(env, side, channel, mark, inner?))
         });
         match resumed {
             Ok(handshake) => {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use gss_core::bindings::ChannelBindings;
 use gss_core::error::Error;
 use gss_core::flags::Flags;
+use gss_core::host::Host;
 use gss_core::mechanism::{self, Failure};
 use gss_core::name::Name;
+use gss_core::oid::Oid;
 use gss_krb5::{AcceptOptions, InitOptions};
 use gss_transfer::half_open::Channel;
 use once::ForkMark;
@@ -14,7 +16,7 @@ use once::ForkMark;
 use crate::context::{Context, Token};
 use crate::copied::{self, Copied};
 use crate::credential::Credential;
-use crate::environment::Environment;
+use crate::environment::{Environment, Rcache};
 #[cfg(feature = "tokio")]
 use crate::host::kdc::Tokio;
 use crate::host::kdc::{Blocking, Io, at_once};
@@ -42,7 +44,7 @@ pub enum Step {
 impl Step {
     fn new(
         env: &Environment,
-        accepting: bool,
+        side: Side,
         channel: Channel,
         mark: ForkMark,
         step: mechanism::Step,
@@ -50,7 +52,7 @@ impl Step {
         match step {
             mechanism::Step::Continue { token, next } => Self::Continue {
                 token,
-                next: Handshake::new(env, accepting, channel, mark, next),
+                next: Handshake::new(env, side, channel, mark, next),
             },
             mechanism::Step::Done { token, context } => Self::Done {
                 token,
@@ -63,23 +65,44 @@ impl Step {
 /// A handshake that waits for the peer's next token.
 pub struct Handshake {
     pub(crate) env: Environment,
-    pub(crate) accepting: bool,
+    pub(crate) side: Side,
     /// What a [half-open transfer](Self::export) is bound to.
     pub(crate) channel: Channel,
     pub(crate) inner: Copied<dyn mechanism::Handshake>,
 }
 
+/// Which side of a handshake this is.
+pub(crate) enum Side {
+    Initiates,
+    /// Replays are noticed in the acceptor's own place, if it has one.
+    Accepts(Option<Arc<Rcache>>),
+}
+
+impl Side {
+    pub(crate) const fn accepts(&self) -> bool {
+        matches!(self, Self::Accepts(_))
+    }
+
+    /// The world as this side sees it.
+    fn host<'h>(&'h self, env: &'h Environment) -> Result<Host<'h>, Error> {
+        match self {
+            Self::Initiates => env.host(false),
+            Self::Accepts(rcache) => env.host_with(true, rcache.as_deref()),
+        }
+    }
+}
+
 impl Handshake {
     pub(crate) fn new(
         env: &Environment,
-        accepting: bool,
+        side: Side,
         channel: Channel,
         mark: ForkMark,
         inner: Box<dyn mechanism::Handshake>,
     ) -> Self {
         Self {
             env: env.clone(),
-            accepting,
+            side,
             channel,
             inner: Copied::new(mark, inner),
         }
@@ -87,19 +110,19 @@ impl Handshake {
 
     /// Goes on with the peer's token. A failed step leaves nothing half-built; its [`Failure`] may hold a token for the peer.
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
-        let host = self.env.host(self.accepting)?;
+        let host = self.side.host(&self.env)?;
         self.inner.here()?;
         let (mark, inner) = self.inner.into_parts();
         let step = inner.step(token, &host)?;
-        let (accepting, channel) = (self.accepting, self.channel);
-        Ok(Step::new(&self.env, accepting, channel, mark, step))
+        let (side, channel) = (self.side, self.channel);
+        Ok(Step::new(&self.env, side, channel, mark, step))
     }
 }
 
 impl std::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Handshake")
-            .field("accepting", &self.accepting)
+            .field("accepting", &self.side.accepts())
             .finish_non_exhaustive()
     }
 }
@@ -192,12 +215,19 @@ impl<'a> Initiator<'a> {
     /// The same, waiting as `io` does.
     async fn start_by(self, io: impl Io) -> Result<Step, Error> {
         let target = self.env.principal(self.target)?;
-        let ticket = self.cred.ticket_for(io, self.env, &target).await?;
+        let mechanism = if self.negotiate {
+            Oid::SPNEGO
+        } else {
+            Oid::KRB5
+        };
+        let ticket = self.cred.ticket_for(io, self.env, mechanism, &target);
+        let ticket = ticket.await?;
+        let policy = self.cred.limit(self.env.policy());
         let channel = Channel::of(self.bindings.as_ref());
         let options = InitOptions {
             flags: self.flags,
             bindings: self.bindings,
-            permitted_enctypes: Arc::clone(&self.env.policy().permitted_enctypes),
+            permitted_enctypes: policy.permitted_enctypes,
             times: self.env.times(),
             ..InitOptions::new(self.env.shared_random())
         };
@@ -209,7 +239,7 @@ impl<'a> Initiator<'a> {
             gss_krb5::initiate(&ticket, &target, &options, &host)
         };
         let step = step.map_err(|failure| failure.error)?;
-        Ok(Step::new(self.env, false, channel, mark, step))
+        Ok(Step::new(self.env, Side::Initiates, channel, mark, step))
     }
 }
 
@@ -242,11 +272,12 @@ impl<'a> Acceptor<'a> {
     /// gets a list of mechanisms to begin with, for protocols in which the service speaks first. The keytab is looked at anew, so keys may rotate while the program runs.
     pub fn step(self, token: &[u8]) -> Result<Step, Failure> {
         let (env, channel) = (self.env, Channel::of(self.bindings.as_ref()));
-        let krb5 = self.krb5()?;
-        let host = env.host(true)?;
+        let mechanism = negotiate::mechanism(token);
+        let side = Side::Accepts(self.cred.rcache(mechanism));
+        let krb5 = self.krb5(mechanism)?;
         let mark = copied::mark().map_err(Error::from)?;
-        let step = negotiate::acceptor(token, krb5).step(token, &host)?;
-        Ok(Step::new(env, true, channel, mark, step))
+        let step = negotiate::acceptor(token, krb5).step(token, &side.host(env)?)?;
+        Ok(Step::new(env, side, channel, mark, step))
     }
 
     /// Goes on with an acceptor's handshake that another process began and [exported](Handshake::export) half open: with this
@@ -255,16 +286,19 @@ impl<'a> Acceptor<'a> {
     /// If it fails nothing is burned: the true token is still good, here or elsewhere.
     pub fn import(self, token: &Token) -> Result<Handshake, Error> {
         let (env, channel) = (self.env, Channel::of(self.bindings.as_ref()));
-        let krb5 = [self.clone().krb5()?, self.clone().krb5()?, self.krb5()?];
+        let side = Side::Accepts(self.cred.rcache(Oid::SPNEGO));
+        // Kerberos alone waits for no second token of an initiator.
+        let krb5 = || self.clone().krb5(Oid::SPNEGO);
+        let krb5 = [krb5()?, krb5()?, krb5()?];
         let mechanisms = || negotiate::resume_acceptors(env, krb5);
-        Handshake::resume(env, token, true, channel, mechanisms)
+        Handshake::resume(env, token, side, channel, mechanisms)
     }
 
     /// The mechanism's own acceptor.
-    fn krb5(self) -> Result<gss_krb5::Acceptor, Error> {
-        let cred = self.cred.acceptor_keys()?;
+    fn krb5(self, mechanism: Oid) -> Result<gss_krb5::Acceptor, Error> {
+        let cred = self.cred.acceptor_keys(mechanism)?;
         let mut options = AcceptOptions::new(self.env.shared_random());
-        options.policy = self.env.policy().clone();
+        options.policy = self.cred.limit(self.env.policy());
         options.bindings = self.bindings;
         Ok(gss_krb5::Acceptor::new(cred, options))
     }

@@ -35,7 +35,10 @@ mod world;
 pub use config::{Config, Replay, Store, StoreOptions, Transfer};
 pub use context::{Context, ExportOptions, Message, Token};
 pub use counts::TransferCounts;
-pub use credential::{Credential, CredentialError};
+pub use credential::{
+    Acquire, CredStore, Credential, CredentialError, CredentialFacts, ElementFacts, Lifetime,
+    StoreCred, Stored, TokenError, Usage, Verify,
+};
 pub use environment::Environment;
 pub use gss_core::attribute::MechAttribute;
 pub use gss_core::bindings::ChannelBindings;

@@ -31,11 +31,7 @@ pub(crate) fn initiate(
 /// there; what has no frame is Kerberos's to refuse.
 pub(crate) fn acceptor(token: &[u8], krb5: gss_krb5::Acceptor) -> Box<dyn Handshake> {
     let krb5 = Box::new(krb5);
-    let negotiates = match framing::open(token) {
-        Some((oid, _)) => oid == Oid::SPNEGO.bytes(),
-        None => token.is_empty(),
-    };
-    if negotiates {
+    if mechanism(token) == Oid::SPNEGO {
         Box::new(gss_spnego::Acceptor::new(vec![Box::new(Krb5Choice(krb5))]))
     } else {
         krb5
@@ -75,6 +71,15 @@ fn reader(env: &Environment, handshake: Box<dyn Resume>) -> gss_spnego::Reader {
         handshake,
         context: Box::new(gss_krb5::Krb5::new(env.shared_random())),
     }
+}
+
+/// Whose first token this is.
+pub(crate) fn mechanism(token: &[u8]) -> Oid {
+    let negotiates = match framing::open(token) {
+        Some((oid, _)) => oid == Oid::SPNEGO.bytes(),
+        None => token.is_empty(),
+    };
+    if negotiates { Oid::SPNEGO } else { Oid::KRB5 }
 }
 
 struct Krb5Offer {

@@ -62,6 +62,10 @@ impl Oid {
         Self::known(&[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02]);
     /// 1.3.5.1.5.2, which is what [`KRB5`](Self::KRB5) was before its standard (the drafts of RFC 1964).
     pub const KRB5_DRAFT: Self = Self::known(&[0x2b, 0x05, 0x01, 0x05, 0x02]);
+    /// 1.2.840.113554.1.2.2.5.14, `GSS_KRB5_GET_CRED_IMPERSONATOR`: what a credential can be asked about.
+    pub const GET_CRED_IMPERSONATOR: Self = Self::known(&[
+        0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x0e,
+    ]);
     /// 1.3.6.1.5.5.2, SPNEGO (RFC 4178 §4.2).
     pub const SPNEGO: Self = Self::known(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x02]);
     /// 1.2.840.113554.1.2.1.4, `GSS_C_NT_HOSTBASED_SERVICE` (RFC 2743 §4.1).

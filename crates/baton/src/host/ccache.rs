@@ -90,6 +90,17 @@ impl CcacheStore {
         &self.name
     }
 
+    /// The same cache by a name that stays its own: a directory stands for the cache that is its primary one now.
+    pub fn resolved(self) -> Result<Self, CcacheStoreError> {
+        match &self.name {
+            CcacheName::Dir(_) => {
+                let path = self.path()?.to_string_lossy().into_owned();
+                Ok(Self::new(CcacheName::DirFile(path)))
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// Everything in it.
     pub fn read(&self) -> Result<CredentialCache, CcacheStoreError> {
         match &self.name {

@@ -189,7 +189,7 @@ mod tests {
             assert!(error.contains("kswitch"), "{error}");
             // The others are there all the same.
             let caches = collection.caches().unwrap();
-            assert!(caches.iter().any(|cache| is_file(cache)));
+            assert!(caches.iter().any(is_file));
         }
     }
 

@@ -279,7 +279,8 @@ impl CachedKey {
         }
     }
 
-    fn of(enctype: i32, bytes: &[u8]) -> Self {
+    /// The key of `enctype` that is `bytes`.
+    pub fn of(enctype: i32, bytes: &[u8]) -> Self {
         match Enctype::from_number(enctype).and_then(|known| Key::new(known, bytes).ok()) {
             Some(key) => Self::Key(Arc::new(key)),
             None => Self::Raw {
@@ -305,7 +306,8 @@ impl CachedKey {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// The key's bytes, to be written where session keys are kept.
+    pub fn expose(&self) -> &[u8] {
         match self {
             // A cache is where session keys are kept: writing them is its purpose.
             Self::Key(key) => key.expose(),
@@ -485,7 +487,7 @@ fn write_credential(credential: &Credential, version: Version, put: &mut dyn FnM
     if version == Version::V3 {
         put(&enctype);
     }
-    write_counted(credential.key.bytes(), put);
+    write_counted(credential.key.expose(), put);
     for time in [
         credential.authtime,
         credential.starttime,
@@ -704,7 +706,7 @@ mod tests {
         let again = CredentialCache::parse(&cache.encode().unwrap()).unwrap();
         let kept = again.credentials[1..].iter().map(|one| {
             assert!(one.key.usable().is_none());
-            (one.key.enctype(), one.key.bytes().len())
+            (one.key.enctype(), one.key.expose().len())
         });
         assert_eq!(kept.collect::<Vec<_>>(), [(-133, 3), (18, 31)]);
         cache.credentials[1].key = CachedKey::of(1 << 20, &[]);
