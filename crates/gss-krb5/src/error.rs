@@ -90,15 +90,12 @@ pub enum Malformed {
     /// KERB_AP_OPTIONS is not one number of 32 bits.
     #[error("the authenticator's AP options are malformed")]
     ApOptions,
-<<<<<<< HEAD
     /// The enctypes offered for a subkey are not a list (RFC 4537 §3).
     #[error("the authenticator's list of enctypes is malformed")]
     EtypeList,
-=======
     /// The attributes of a composite exported name do not have their form.
     #[error("the attributes of the exported name are malformed")]
     Attributes,
->>>>>>> 2899834 (A client's name has what its ticket says of it, and which of that its KDC vouches for)
     /// A saved state is not a table of fields.
     #[error("the saved state is malformed")]
     State(#[from] FieldError),

@@ -10,11 +10,8 @@
 #![forbid(unsafe_code)]
 
 mod accept;
-<<<<<<< HEAD
-mod authenticator_data;
-=======
 mod attributes;
->>>>>>> 2899834 (A client's name has what its ticket says of it, and which of that its KDC vouches for)
+mod authenticator_data;
 mod checksum;
 mod context;
 mod ctime;
