@@ -4,6 +4,7 @@
 //! - A [`Credential`] has an acceptor's keys or an initiator's tickets.
 //! - [`Initiator`] and [`Acceptor`] run a handshake in [steps](Step), which ends with a [`Context`].
 //! - [`stream`] makes `Read` and `Write` of a context and a socket, and with the feature `tokio` `AsyncRead` and `AsyncWrite`.
+//! - [`sasl`] has the exchanges of `GSSAPI`, `GS2-KRB5`, `GS2-KRB5-PLUS` and `GSS-SPNEGO`.
 //! - [`mechanisms`] tells what there is, [`status`] what codes mean, [`tls`] how a TLS connection is bound to.
 //! - A context wraps, unwraps, signs and verifies, and can be [exported](Context::export) to, or
 //!   [sent over](transfer::send_over) to, another process, which then has it and nobody else.
@@ -24,6 +25,7 @@ mod messages;
 mod names;
 mod negotiate;
 pub mod realm;
+pub mod sasl;
 mod stack;
 pub mod status;
 pub mod stream;
