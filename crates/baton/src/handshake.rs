@@ -10,7 +10,8 @@ use gss_core::mechanism::{self, Failure};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_krb5::{AcceptOptions, InitOptions};
-use gss_transfer::half_open::Channel;
+use gss_spnego::Hint;
+use gss_transfer::half_open::{self, Channel};
 use once::ForkMark;
 
 use crate::context::{Context, Token};
@@ -20,7 +21,8 @@ use crate::environment::{Environment, Rcache};
 #[cfg(feature = "tokio")]
 use crate::host::kdc::Tokio;
 use crate::host::kdc::{Blocking, Io, at_once};
-use crate::negotiate;
+use crate::neg_mechs::NegMechs;
+use crate::negotiate::{self, Wishes};
 
 /// What a step of a handshake came to.
 #[derive(Debug)]
@@ -161,7 +163,7 @@ pub struct Initiator<'a> {
     target: &'a Name,
     flags: Flags,
     bindings: Option<ChannelBindings>,
-    negotiate: bool,
+    negotiate: Option<Wishes>,
 }
 
 impl<'a> Initiator<'a> {
@@ -174,7 +176,7 @@ impl<'a> Initiator<'a> {
             target,
             flags: Flags::MUTUAL | Flags::REPLAY | Flags::SEQUENCE,
             bindings: None,
-            negotiate: false,
+            negotiate: None,
         }
     }
 
@@ -195,9 +197,27 @@ impl<'a> Initiator<'a> {
     /// Negotiates the mechanism by SPNEGO (RFC 4178), as Windows and HTTP's `Negotiate` have it. The context is the mechanism's
     /// own; without mutual authentication too there is an answer to wait for.
     #[must_use]
-    pub const fn negotiate(mut self) -> Self {
-        self.negotiate = true;
+    pub fn negotiate(mut self) -> Self {
+        self.negotiate.get_or_insert_default();
         self
+    }
+
+    /// The same, among these mechanisms alone (`GSS_Set_neg_mechs`, RFC 4178 Appendix B.1).
+    #[must_use]
+    pub fn neg_mechs(mut self, mechanisms: NegMechs) -> Self {
+        self.negotiate.get_or_insert_default().mechanisms = Some(mechanisms);
+        self
+    }
+
+    /// The same, with an acceptor that has spoken first, and said `token` (MS-SPNG §2.2.1). Nobody protects what it says: what is
+    /// offered stays as it is, and the favourite's own token is left out where the acceptor does not have that mechanism.
+    ///
+    /// # Errors
+    /// `GSS_S_DEFECTIVE_TOKEN` for what is not the first message of a negotiation.
+    pub fn hint(mut self, token: &[u8]) -> Result<Self, Error> {
+        let hint = Hint::read(token)?;
+        self.negotiate.get_or_insert_default().hint = Some(Arc::new(hint));
+        Ok(self)
     }
 
     /// The first step: gets a ticket for the target, from the cache or a KDC, and gives the first token.
@@ -214,8 +234,11 @@ impl<'a> Initiator<'a> {
 
     /// The same, waiting as `io` does.
     async fn start_by(self, io: impl Io) -> Result<Step, Error> {
+        if let Some(wishes) = &self.negotiate {
+            NegMechs::check(wishes.mechanisms.as_ref())?;
+        }
         let target = self.env.principal(self.target)?;
-        let mechanism = if self.negotiate {
+        let mechanism = if self.negotiate.is_some() {
             Oid::SPNEGO
         } else {
             Oid::KRB5
@@ -233,10 +256,9 @@ impl<'a> Initiator<'a> {
         };
         let host = self.env.host(false)?;
         let mark = copied::mark()?;
-        let step = if self.negotiate {
-            negotiate::initiate(ticket, target, options, &host)
-        } else {
-            gss_krb5::initiate(&ticket, &target, &options, &host)
+        let step = match &self.negotiate {
+            Some(wishes) => negotiate::initiate(ticket, target, options, wishes, &host),
+            None => gss_krb5::initiate(&ticket, &target, &options, &host),
         };
         let step = step.map_err(|failure| failure.error)?;
         Ok(Step::new(self.env, Side::Initiates, channel, mark, step))
@@ -249,6 +271,7 @@ pub struct Acceptor<'a> {
     env: &'a Environment,
     cred: &'a Credential,
     bindings: Option<ChannelBindings>,
+    mechanisms: Option<NegMechs>,
 }
 
 impl<'a> Acceptor<'a> {
@@ -258,7 +281,16 @@ impl<'a> Acceptor<'a> {
             env,
             cred,
             bindings: None,
+            mechanisms: None,
         }
+    }
+
+    /// Negotiates among these mechanisms alone (`GSS_Set_neg_mechs`, RFC 4178 Appendix B.1). The order is the initiator's. What comes
+    /// without a negotiation is not concerned.
+    #[must_use]
+    pub fn neg_mechs(mut self, mechanisms: NegMechs) -> Self {
+        self.mechanisms = Some(mechanisms);
+        self
     }
 
     /// Insists on a channel: a peer that binds to another is refused.
@@ -276,7 +308,8 @@ impl<'a> Acceptor<'a> {
         let side = Side::Accepts(self.cred.rcache(mechanism));
         let krb5 = self.krb5(mechanism)?;
         let mark = copied::mark().map_err(Error::from)?;
-        let step = negotiate::acceptor(token, krb5).step(token, &side.host(env)?)?;
+        let acceptor = negotiate::acceptor(mechanism, self.mechanisms.as_ref(), krb5);
+        let step = acceptor.step(token, &side.host(env)?)?;
         Ok(Step::new(env, side, channel, mark, step))
     }
 
@@ -286,20 +319,23 @@ impl<'a> Acceptor<'a> {
     /// If it fails nothing is burned: the true token is still good, here or elsewhere.
     pub fn import(self, token: &Token) -> Result<Handshake, Error> {
         let (env, channel) = (self.env, Channel::of(self.bindings.as_ref()));
-        let side = Side::Accepts(self.cred.rcache(Oid::SPNEGO));
-        // Kerberos alone waits for no second token of an initiator.
-        let krb5 = || self.clone().krb5(Oid::SPNEGO);
+        let mechanism = match half_open::is_of(token.as_ref(), Oid::SPNEGO) {
+            true => Oid::SPNEGO,
+            false => Oid::KRB5,
+        };
+        let side = Side::Accepts(self.cred.rcache(mechanism));
+        let krb5 = || self.krb5(mechanism);
         let krb5 = [krb5()?, krb5()?, krb5()?];
-        let mechanisms = || negotiate::resume_acceptors(env, krb5);
+        let mechanisms = || negotiate::resume_acceptors(env, self.mechanisms.as_ref(), krb5);
         Handshake::resume(env, token, side, channel, mechanisms)
     }
 
     /// The mechanism's own acceptor.
-    fn krb5(self, mechanism: Oid) -> Result<gss_krb5::Acceptor, Error> {
+    fn krb5(&self, mechanism: Oid) -> Result<gss_krb5::Acceptor, Error> {
         let cred = self.cred.acceptor_keys(mechanism)?;
         let mut options = AcceptOptions::new(self.env.shared_random());
         options.policy = self.cred.limit(self.env.policy());
-        options.bindings = self.bindings;
+        options.bindings.clone_from(&self.bindings);
         Ok(gss_krb5::Acceptor::new(cred, options))
     }
 }

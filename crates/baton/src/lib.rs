@@ -23,6 +23,7 @@ mod identity;
 pub mod mechanisms;
 mod messages;
 mod names;
+mod neg_mechs;
 mod negotiate;
 pub mod realm;
 pub mod sasl;
@@ -57,6 +58,7 @@ pub use half_open::{HalfOpen, HalfOpenKeys, ServiceKeys};
 pub use handshake::{Acceptor, Handshake, Initiator, Step};
 pub use messages::InPlace;
 pub use names::NameError;
+pub use neg_mechs::NegMechs;
 pub use once::ReplayAfterReset;
 
 /// The types of Kerberos underneath: principals, keys, keytabs, credential caches, settings.

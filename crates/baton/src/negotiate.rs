@@ -8,15 +8,18 @@ use gss_core::host::Host;
 use gss_core::mechanism::{Failure, Handshake, Resume, Step};
 use gss_core::oid::Oid;
 use gss_krb5::{InitOptions, ServiceTicket};
+use gss_spnego::{Choice, Hint, Offer};
 use krb5::principal::Principal;
 
 use crate::environment::Environment;
+use crate::neg_mechs::NegMechs;
 
 /// Offers Kerberos, whose contexts always have integrity.
 pub(crate) fn initiate(
     ticket: ServiceTicket,
     target: Principal,
     options: InitOptions,
+    wishes: &Wishes,
     host: &Host<'_>,
 ) -> Result<Step, Failure> {
     let krb5 = Box::new(Krb5Offer {
@@ -24,30 +27,53 @@ pub(crate) fn initiate(
         target,
         options,
     });
-    gss_spnego::Initiator::new(vec![krb5]).start(host)
+    let offers: Vec<Box<dyn Offer>> = vec![krb5];
+    let offers = NegMechs::choose(wishes.mechanisms.as_ref(), offers, |offer| offer.oid());
+    let initiator = gss_spnego::Initiator::new(offers);
+    match &wishes.hint {
+        Some(hint) => initiator.hinted(hint).start(host),
+        None => initiator.start(host),
+    }
 }
 
-/// Who takes the first `token`: the mechanism of its frame, as MIT's library does it. No token at all asks for a list of what is
-/// there; what has no frame is Kerberos's to refuse.
-pub(crate) fn acceptor(token: &[u8], krb5: gss_krb5::Acceptor) -> Box<dyn Handshake> {
-    let krb5 = Box::new(krb5);
-    if mechanism(token) == Oid::SPNEGO {
-        Box::new(gss_spnego::Acceptor::new(vec![Box::new(Krb5Choice(krb5))]))
+/// What an initiator wants of its negotiation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) mechanisms: Option<NegMechs>,
+    pub(crate) hint: Option<Arc<Hint>>,
+}
+
+/// Who takes a first token of `mechanism`.
+pub(crate) fn acceptor(
+    mechanism: Oid,
+    mechanisms: Option<&NegMechs>,
+    krb5: gss_krb5::Acceptor,
+) -> Box<dyn Handshake> {
+    if mechanism == Oid::SPNEGO {
+        Box::new(negotiator(mechanisms, krb5))
     } else {
-        krb5
+        Box::new(krb5)
     }
+}
+
+fn negotiator(mechanisms: Option<&NegMechs>, krb5: gss_krb5::Acceptor) -> gss_spnego::Acceptor {
+    let choices: Vec<Box<dyn Choice>> = vec![Box::new(Krb5Choice(Box::new(krb5)))];
+    let choices = NegMechs::choose(mechanisms, choices, |choice| choice.oid());
+    gss_spnego::Acceptor::new(choices)
 }
 
 /// What goes on with the handshakes of other acceptors: Kerberos's own, and those it is negotiated in.
 pub(crate) fn resume_acceptors(
     env: &Environment,
+    mechanisms: Option<&NegMechs>,
     [alone, chosen, waiting]: [gss_krb5::Acceptor; 3],
 ) -> Vec<Box<dyn Resume>> {
-    let spnego = gss_spnego::Acceptor::new(vec![Box::new(Krb5Choice(Box::new(waiting)))]);
-    let reader = reader(env, Box::new(chosen));
+    let spnego = negotiator(mechanisms, waiting);
+    let readers = vec![reader(env, Box::new(chosen))];
+    let readers = NegMechs::choose(mechanisms, readers, |reader| reader.handshake.oid());
     vec![
         Box::new(alone),
-        Box::new(gss_spnego::AcceptorResume::new(spnego, vec![reader])),
+        Box::new(gss_spnego::AcceptorResume::new(spnego, readers)),
     ]
 }
 
@@ -73,7 +99,8 @@ fn reader(env: &Environment, handshake: Box<dyn Resume>) -> gss_spnego::Reader {
     }
 }
 
-/// Whose first token this is.
+/// Whose first token this is: the mechanism of its frame, as MIT's library has it. No token at all asks for a list of what is there; what
+/// has no frame is Kerberos's to refuse.
 pub(crate) fn mechanism(token: &[u8]) -> Oid {
     let negotiates = match framing::open(token) {
         Some((oid, _)) => oid == Oid::SPNEGO.bytes(),
@@ -88,7 +115,7 @@ struct Krb5Offer {
     options: InitOptions,
 }
 
-impl gss_spnego::Offer for Krb5Offer {
+impl Offer for Krb5Offer {
     fn oid(&self) -> Oid {
         Oid::KRB5
     }
@@ -100,7 +127,7 @@ impl gss_spnego::Offer for Krb5Offer {
 
 struct Krb5Choice(Box<gss_krb5::Acceptor>);
 
-impl gss_spnego::Choice for Krb5Choice {
+impl Choice for Krb5Choice {
     fn oid(&self) -> Oid {
         Oid::KRB5
     }

@@ -3,7 +3,8 @@
 mod common;
 
 use baton::{
-    Acceptor, Context, ExportOptions, Facts, Flags, Handshake, Initiator, Major, Name, Oid, Step,
+    Acceptor, Context, ExportOptions, Facts, Flags, Handshake, Initiator, Major, Name, NegMechs,
+    Oid, Step,
 };
 use common::Site;
 
@@ -128,4 +129,93 @@ fn what_has_no_frame_is_kerberoses_to_refuse() {
         assert_eq!(failure.error.major(), Major::DefectiveToken, "{token:x?}");
         assert!(failure.token.is_none());
     }
+}
+
+/// `GSS_Set_neg_mechs`: what is not in the list is neither offered nor chosen.
+#[test]
+fn a_list_says_what_may_be_negotiated() {
+    let site = Site::in_memory();
+    let cred = common::acceptor(site.enctype);
+    let accept = |token: &[u8], mechs: &NegMechs| {
+        Acceptor::new(&site.env, &cred)
+            .neg_mechs(mechs.clone())
+            .step(token)
+    };
+    let list = |oids: &[Oid]| NegMechs::new(oids.iter().copied()).unwrap();
+    let others = list(&[Oid::NT_USER_NAME]);
+    for good in [
+        list(&[Oid::KRB5]),
+        list(&[Oid::NT_USER_NAME, Oid::KRB5]),
+        list(&[Oid::KRB5_MICROSOFT]),
+    ] {
+        let (token, next) = site.start(|initiator| initiator.neg_mechs(good.clone()));
+        assert!(is_negotiation(&token));
+        let (answer, server) = done(accept(&token, &good));
+        let (_, client) = done(next.step(&answer.unwrap()));
+        common::converse(&client, &server);
+
+        let (token, next) = site.start(|initiator| initiator.neg_mechs(good));
+        let failure = accept(&token, &others).unwrap_err();
+        assert_eq!(failure.error.major(), Major::BadMech);
+        let told = next.step(&failure.token.unwrap()).unwrap_err();
+        assert_eq!(told.error.major(), Major::BadMech);
+    }
+    let (client, name) = (
+        site.client("alice"),
+        Name::hostbased_service("host@a.example.test"),
+    );
+    for none in [others.clone(), list(&[])] {
+        let initiator = Initiator::new(&site.env, &client, &name).neg_mechs(none.clone());
+        assert_eq!(initiator.start().unwrap_err().major(), Major::BadMech);
+        let failure = accept(b"", &none).unwrap_err();
+        assert_eq!(failure.error.major(), Major::BadMech);
+    }
+    // What comes without a negotiation is not concerned.
+    let (token, _) = site.begin();
+    assert!(accept(&token, &others).is_ok());
+}
+
+/// An initiator reads what a service that speaks first says it has.
+#[test]
+fn a_hint_is_read_and_believed_in_nothing() {
+    let site = Site::in_memory();
+    let Ok(Step::Continue { token: hint, next }) = accept(&site, b"") else {
+        panic!("a list");
+    };
+    let (token, initiator) = site.start(|initiator| initiator.hint(&hint).unwrap());
+    let (answer, server) = done(next.step(&token));
+    let (_, client) = done(initiator.step(&answer.unwrap()));
+    common::converse(&client, &server);
+
+    // One that has other mechanisms only, or whose list was altered, costs a round.
+    let others = krb5_replaced(&hint);
+    let (token, initiator) = site.start(|initiator| initiator.hint(&others).unwrap());
+    let Ok(Step::Continue { token, next }) = accept(&site, &token) else {
+        panic!("no optimistic token");
+    };
+    let (token, initiator) = match initiator.step(&token) {
+        Ok(Step::Continue { token, next }) => (token, next),
+        other => panic!("{other:?}"),
+    };
+    let (answer, server) = done(next.step(&token));
+    let (_, client) = done(initiator.step(&answer.unwrap()));
+    common::converse(&client, &server);
+
+    let (client, name) = (
+        site.client("alice"),
+        Name::hostbased_service("host@a.example.test"),
+    );
+    for bad in [&b""[..], b"NTLMSSP\0", &hint[1..]] {
+        let error = Initiator::new(&site.env, &client, &name).hint(bad);
+        assert_eq!(error.unwrap_err().major(), Major::DefectiveToken);
+    }
+}
+
+/// The same token with an arc of Kerberos's OID changed.
+fn krb5_replaced(token: &[u8]) -> Vec<u8> {
+    let oid = Oid::KRB5.bytes();
+    let at = token.windows(oid.len()).position(|part| part == oid);
+    let mut other = token.to_vec();
+    other[at.unwrap() + oid.len() - 1] ^= 1;
+    other
 }

@@ -8,6 +8,7 @@ use wire::der::Extensions;
 
 use crate::error::{Error, Local, PeerMisbehaved};
 use crate::half_open::{self, Saved, Saves, Waits};
+use crate::hint::Hint;
 use crate::list::{MechList, no_mech_token, protects, read_resp, resp};
 use crate::messages::{MechType, NegState, NegTokenInit, NegTokenResp, NegotiationToken};
 
@@ -40,6 +41,14 @@ impl Initiator {
     #[must_use]
     pub const fn without_optimistic_token(mut self) -> Self {
         self.optimistic = false;
+        self
+    }
+
+    /// The same, for an acceptor that has spoken first: the favourite's token is left out where it does not have that mechanism.
+    #[must_use]
+    pub fn hinted(mut self, hint: &Hint) -> Self {
+        let favourite = self.offers.first();
+        self.optimistic &= favourite.is_none_or(|offer| hint.has(offer.oid()));
         self
     }
 

@@ -17,6 +17,7 @@
 mod accept;
 mod error;
 mod half_open;
+mod hint;
 mod initiate;
 mod list;
 pub mod messages;
@@ -24,6 +25,7 @@ pub mod messages;
 pub use accept::{Acceptor, Choice};
 pub use error::{Error, Local, Malformed, PeerMisbehaved};
 pub use half_open::{AcceptorResume, InitiatorResume, Reader};
+pub use hint::Hint;
 pub use initiate::{Initiator, Offer};
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::error::{Error, PeerMisbehaved};
 use crate::messages::{MechType, MechTypeList, NegState, NegTokenResp, NegotiationToken};
 
 /// The content of the initiator's MechTypeList, byte for byte as it was sent.
+#[derive(Debug)]
 pub(crate) struct MechList(Vec<u8>);
 
 impl MechList {

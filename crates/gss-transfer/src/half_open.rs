@@ -28,6 +28,7 @@ use std::time::Duration;
 use aes_gcm_siv::Aes256GcmSiv;
 use gss_core::bindings::ChannelBindings;
 use gss_core::mechanism::{HalfOpen, Handshake, Resume};
+use gss_core::oid::Oid;
 use hmac::digest::Digest;
 use once::{ClaimError, MarkTag, OnceStore};
 use sha2::Sha256;
@@ -152,6 +153,11 @@ const fn head_length(mechanism: &[u8]) -> usize {
 
 fn cipher(key: &ServiceKey, number: &[u8; NUMBER]) -> Aes256GcmSiv {
     cipher_for(&key.key, b"baton half-open handshake", number)
+}
+
+/// Whether `token` says that it is of `mechanism`: nobody has verified it.
+pub fn is_of(token: &[u8], mechanism: Oid) -> bool {
+    split_frame(token).is_ok_and(|(oid, _)| mechanism.bytes() == oid)
 }
 
 /// What an import needs to know besides the token.

@@ -11,7 +11,7 @@ use super::fake::{
 };
 use super::half_open::redeemed;
 use crate::messages::{MechType, NegState, NegotiationToken};
-use crate::{Acceptor, Error, Initiator, Local};
+use crate::{Acceptor, Error, Hint, Initiator, Local, PeerMisbehaved};
 
 /// A message in words.
 pub(super) fn words(token: &[u8]) -> String {
@@ -298,6 +298,47 @@ fn an_acceptor_that_speaks_first_gives_a_hint() {
     );
     let nothing = Box::new(Acceptor::new(Vec::new()));
     assert_eq!(error(nothing.step(&[], &HOST)), Local::NoMechanism.into());
+}
+
+/// It says what the acceptor has, and changes nothing but whether the favourite's token is sent at once.
+#[test]
+fn an_initiator_reads_a_hint() {
+    for (scene, said) in [
+        (Scene::new(&[A, B], &[A], 2), "init A B token"),
+        (Scene::new(&[A, B], &[B, A], 2), "init A B token"),
+        (Scene::new(&[A, B], &[B], 2), "init A B"),
+        (Scene::new(&[A, B], &[C], 2), "init A B"),
+    ] {
+        let (token, acceptor) = going(Box::new(scene.acceptor()).step(&[], &HOST));
+        let hint = Hint::read(&token).unwrap();
+        for mech in [A, B, C] {
+            assert_eq!(hint.has(mech), scene.choices.contains(&mech));
+        }
+        let (init, _) = going(scene.initiator().hinted(&hint).start(&HOST));
+        assert_eq!(words(&init), said, "{scene:?}");
+        assert_eq!(
+            acceptor.step(&init, &HOST).is_ok(),
+            !scene.choices.contains(&C)
+        );
+    }
+    // A first message of the standard's form is one too, an answer is none, and nothing else is.
+    let (init, _) = start(&[fake(Oid::KRB5_MICROSOFT, 2)]);
+    assert!(Hint::read(&init).unwrap().has(Oid::KRB5));
+    let inner = framing::unframe(Oid::SPNEGO, &init).unwrap();
+    assert!(Hint::read(inner).is_err());
+    for bit in 0..init.len() * 8 {
+        let mut other = init.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        let _ = Hint::read(&other).map(|hint| hint.has(A));
+    }
+    for cut in 0..init.len() {
+        assert!(Hint::read(&init[..cut]).is_err());
+    }
+    let resp = NegotiationToken::Resp(crate::messages::NegTokenResp::default()).encode();
+    let error = Hint::read(&framing::frame(Oid::SPNEGO, &resp))
+        .err()
+        .unwrap();
+    assert_eq!(error, PeerMisbehaved::RespNotExpected.into());
 }
 
 #[test]
