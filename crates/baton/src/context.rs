@@ -13,6 +13,7 @@ use once::{ForkMark, Leaving, OnceStore};
 use zeroize::Zeroizing;
 
 use crate::copied::{self, Copied};
+use crate::credential::Credential;
 use crate::environment::Environment;
 use crate::half_open::HalfOpen;
 use crate::identity;
@@ -258,6 +259,19 @@ impl Context {
         length: usize,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.inner.here()?.pseudo_random(key, input, length)
+    }
+
+    /// The credential that the initiator delegated, for the first who asks: tickets with which this process speaks for it,
+    /// usually as good as its own. `None` if it delegated nothing, if somebody has asked already, or if the context was
+    /// begun here.
+    ///
+    /// It is of the process that accepted the context. It does not travel with it (RFC 2743 §2.2.9): who exports the context
+    /// and wants the credential elsewhere hands it over in some other way.
+    ///
+    /// Whose it is its [name](Credential::name) tells: that is the initiator's own word, and need not be who the initiator is.
+    pub fn take_delegated(&self) -> Result<Option<Credential>, Error> {
+        let delegated = self.inner.here()?.take_delegated()?;
+        delegated.as_ref().map(Credential::delegated).transpose()
     }
 
     /// `GSS_Export_sec_context`: deactivates the context here, and gives a token that re-activates it, once, in a process

@@ -9,9 +9,12 @@ use gss_core::host::Host;
 use gss_core::mechanism::{self, Failure};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
-use gss_krb5::{AcceptOptions, InitOptions};
+use gss_krb5::{AcceptOptions, InitOptions, ServiceTicket};
 use gss_spnego::Hint;
 use gss_transfer::half_open::{self, Channel};
+use krb5::formats::ccache::Credential as Ticket;
+use krb5::messages::ticket_flags;
+use krb5::principal::Principal;
 use once::ForkMark;
 
 use crate::context::{Context, Token};
@@ -181,6 +184,10 @@ impl<'a> Initiator<'a> {
     }
 
     /// Asks for just these flags.
+    ///
+    /// With [`Flags::DELEG`] the service gets a forwarded ticket with which it can act as the initiator
+    /// ([`Context::take_delegated`]), with [`Flags::DELEG_POLICY`] only if the KDC's policy trusts the service so far (RFC 5896).
+    /// What cannot be forwarded is not, and the context's flags tell.
     #[must_use]
     pub fn flags(mut self, flags: Flags) -> Self {
         self.flags = flags;
@@ -246,9 +253,12 @@ impl<'a> Initiator<'a> {
         let ticket = self.cred.ticket_for(io, self.env, mechanism, &target);
         let ticket = ticket.await?;
         let policy = self.cred.limit(self.env.policy());
+        let flags = self.wanted();
+        let delegated = self.delegated(io, flags, mechanism, &target, &ticket).await;
         let channel = Channel::of(self.bindings.as_ref());
         let options = InitOptions {
-            flags: self.flags,
+            flags,
+            delegated,
             bindings: self.bindings,
             permitted_enctypes: policy.permitted_enctypes,
             times: self.env.times(),
@@ -265,6 +275,45 @@ impl<'a> Initiator<'a> {
     }
 }
 
+impl Initiator<'_> {
+    /// The flags asked for, where configuration has its say.
+    fn wanted(&self) -> Flags {
+        let settings = self.env.settings();
+        let mut flags = self.flags;
+        if settings.enforce_ok_as_delegate && flags.contains(Flags::DELEG) {
+            flags = flags.without(Flags::DELEG) | Flags::DELEG_POLICY;
+        }
+        flags | Flags::CHANNEL_BOUND.when(settings.client_aware_channel_bindings)
+    }
+
+    /// What is delegated. As with MIT's library, what cannot be had is not delegated, and the context's flags tell.
+    async fn delegated(
+        &self,
+        io: impl Io,
+        flags: Flags,
+        mechanism: Oid,
+        target: &Principal,
+        ticket: &ServiceTicket,
+    ) -> Option<Ticket> {
+        let by_policy =
+            flags.contains(Flags::DELEG_POLICY) && ticket.flags & ticket_flags::OK_AS_DELEGATE != 0;
+        if !by_policy && !flags.contains(Flags::DELEG) {
+            return None;
+        }
+        let enctype = ticket.key.enctype();
+        let forwarded = self
+            .cred
+            .forwarded(io, self.env, mechanism, target, enctype);
+        match forwarded.await {
+            Ok(ticket) => Some(ticket),
+            Err(error) => {
+                tracing::warn!(target = %ticket.server, %error, "nothing is delegated");
+                None
+            }
+        }
+    }
+}
+
 /// Accepts a context: the service's side. See [`Initiator`] for both sides of a handshake.
 #[derive(Clone, Debug)]
 pub struct Acceptor<'a> {
@@ -272,6 +321,7 @@ pub struct Acceptor<'a> {
     cred: &'a Credential,
     bindings: Option<ChannelBindings>,
     mechanisms: Option<NegMechs>,
+    takes_delegated: bool,
 }
 
 impl<'a> Acceptor<'a> {
@@ -282,6 +332,7 @@ impl<'a> Acceptor<'a> {
             cred,
             bindings: None,
             mechanisms: None,
+            takes_delegated: true,
         }
     }
 
@@ -297,6 +348,14 @@ impl<'a> Acceptor<'a> {
     #[must_use]
     pub fn bindings(mut self, bindings: ChannelBindings) -> Self {
         self.bindings = Some(bindings);
+        self
+    }
+
+    /// Passes over what initiators delegate, for a service that has no use for it: a credential that nobody keeps cannot be
+    /// stolen, and one that cannot be read is no reason to refuse its initiator. The context's flags tell of it all the same.
+    #[must_use]
+    pub const fn without_delegation(mut self) -> Self {
+        self.takes_delegated = false;
         self
     }
 
@@ -336,6 +395,7 @@ impl<'a> Acceptor<'a> {
         let mut options = AcceptOptions::new(self.env.shared_random());
         options.policy = self.cred.limit(self.env.policy());
         options.bindings.clone_from(&self.bindings);
+        options.takes_delegated = self.takes_delegated;
         Ok(gss_krb5::Acceptor::new(cred, options))
     }
 }

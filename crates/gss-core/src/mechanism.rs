@@ -142,6 +142,14 @@ pub enum PrfKey {
     Partial,
 }
 
+/// A credential that an initiator delegated to its acceptor (RFC 2743 §1.2.1.1.3). It holds keys, so it cannot be printed.
+pub struct Delegated {
+    /// Whose form it has.
+    pub mechanism: Oid,
+    /// The mechanism's own form: Kerberos's is a credential cache as in a file.
+    pub credential: Zeroizing<Vec<u8>>,
+}
+
 /// The mechanism does not have what was asked of its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the context's mechanism has no {0}")]
@@ -223,6 +231,12 @@ pub trait SecurityContext: Send + Sync {
     fn unwrap_many(&self, batch: &mut [Batched<'_>]) -> Vec<Result<Unwrapped, Error>> {
         let each = |one: &mut Batched<'_>| self.unwrap(one.input, one.output);
         batch.iter_mut().map(each).collect()
+    }
+
+    /// The credential that the initiator delegated, for the first who asks; `None` if there is none. It is of the process that
+    /// accepted the context, and does not travel with it (RFC 2743 §2.2.9).
+    fn take_delegated(&self) -> Result<Option<Delegated>, Error> {
+        Ok(None)
     }
 
     /// All of the state, keys included, for [`Restore`]. The context is as it was: wiping is dropping it.

@@ -10,6 +10,8 @@ use gss_core::mechanism::{Facts, Failure, HalfOpen, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::{self, Acceptable, ApError, Authenticated, Checked, Opened, Policy};
+use krb5::exchange::cred::{self, CredError};
+use krb5::formats::ccache::Credential;
 use krb5::formats::keytab::Keytab;
 use krb5::messages::{ApReq, Const, KrbError, PrincipalName, Realm, ap_options, ticket_flags};
 use krb5_crypto::{Enctype, Key, KeyUsage};
@@ -42,6 +44,9 @@ pub struct AcceptorCred {
 pub struct AcceptOptions {
     /// The channel. Without bindings, those of the peer are ignored (RFC 4121 §4.1.1.2).
     pub bindings: Option<ChannelBindings>,
+    /// Whether delegated credentials are read, and kept for who asks the context. Otherwise they are passed over, and their flag
+    /// tells of them all the same.
+    pub takes_delegated: bool,
     /// What the AP exchange accepts.
     pub policy: Policy,
     /// Where the context takes the confounders of its messages from, for as long as it lives.
@@ -49,10 +54,11 @@ pub struct AcceptOptions {
 }
 
 impl AcceptOptions {
-    /// No bindings and the usual policy.
+    /// No bindings, delegated credentials taken, and the usual policy.
     pub fn new(random: Arc<dyn Random>) -> Self {
         Self {
             bindings: None,
+            takes_delegated: true,
             policy: Policy::default(),
             random,
         }
@@ -210,17 +216,22 @@ struct Bound {
     /// Of which enctype our subkey is to be, if we assert one.
     subkey_enctype: &'static Enctype,
     style: Style,
+    delegated: Vec<Credential>,
 }
 
 /// The checks of RFC 4121 §4.1.1.
 fn bind(checked: Checked, style: Style, options: &AcceptOptions) -> Result<Bound, Error> {
     let request = checked.request();
     let bindings = options.bindings.as_ref();
+    let mut delegated = Vec::new();
     let flags = match &request.cksum {
         // Handcrafted SMB clients send none; Windows takes it, with no flags.
         None => Flags::NONE,
         Some((GSS_CHECKSUM, checksum)) => {
             let checksum = GssChecksum::parse(checksum)?;
+            if let Some(message) = checksum.delegated().filter(|_| options.takes_delegated) {
+                delegated = read_delegated(message, request)?;
+            }
             implied(checksum.flags) | Flags::CHANNEL_BOUND.when(matches(&checksum, bindings)?)
         }
         Some((cksumtype, checksum)) => plain_checksum(request, *cksumtype, checksum)?,
@@ -241,7 +252,16 @@ fn bind(checked: Checked, style: Style, options: &AcceptOptions) -> Result<Bound
         flags,
         subkey_enctype,
         style,
+        delegated,
     })
+}
+
+/// Delegated credentials are under the session key (RFC 4121 §4.1.1), under the subkey with some peers, or not encrypted again:
+/// the authenticator around them is.
+fn read_delegated(message: &[u8], request: &Authenticated) -> Result<Vec<Credential>, CredError> {
+    let mut keys = vec![&request.session_key];
+    keys.extend(&request.subkey);
+    cred::read(message, &keys)
 }
 
 /// Whether the peer bound the context to our channel. A peer that gave no bindings is not refused for it.
@@ -337,6 +357,7 @@ impl Bound {
             ),
             authorization_data: request.authorization_data,
             vouched: request.vouched,
+            delegated: self.delegated,
         };
         let random = Arc::clone(&options.random);
         match reply {

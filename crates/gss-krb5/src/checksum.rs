@@ -14,8 +14,7 @@ pub(crate) const GSS_CHECKSUM: i32 = 0x8003;
 const HASH: usize = 16;
 /// `Lgth`, `Bnd` and `Flags`.
 const FIXED: usize = 4 + HASH + 4;
-/// The flags that RFC 4121 §4.1.1.1 defines, delegation aside (nothing is granted that was not delivered), and of the vendors'
-/// those that an acceptor learns from the initiator alone.
+/// The flags that RFC 4121 §4.1.1.1 defines, delegation aside (which stands and falls with its field), and of the vendors' those that an acceptor learns from the initiator alone.
 const DEFINED: Flags = Flags::from_bits(
     Flags::MUTUAL.bits()
         | Flags::REPLAY.bits()
@@ -55,29 +54,52 @@ fn put(hash: &mut Md5, bytes: &[u8]) -> Result<(), Local> {
 
 /// What the checksum says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GssChecksum {
+pub(crate) struct GssChecksum<'a> {
     pub(crate) bindings: BindingsHash,
     /// Those of the flags that are known here; unknown ones are ignored (RFC 4121 §4.1.1.1).
     pub(crate) flags: Flags,
+    /// `Deleg`, a KRB-CRED, with its length.
+    delegated: Option<(u16, &'a [u8])>,
 }
 
-impl GssChecksum {
+impl<'a> GssChecksum<'a> {
     pub(crate) fn new(bindings: BindingsHash, flags: Flags) -> Self {
         Self {
             bindings,
             flags: flags & DEFINED,
+            delegated: None,
         }
     }
 
-    pub(crate) fn to_bytes(self) -> [u8; FIXED] {
-        let mut bytes = [0; FIXED];
-        bytes[..4].copy_from_slice(&(HASH as u32).to_le_bytes());
-        bytes[4..20].copy_from_slice(&self.bindings);
-        bytes[20..].copy_from_slice(&self.flags.bits().to_le_bytes());
+    /// The same with delegated credentials, and their flag.
+    pub(crate) fn delegating(self, message: &'a [u8]) -> Result<Self, Local> {
+        let length = u16::try_from(message.len()).map_err(|_| Local::DelegatedTooLong)?;
+        Ok(Self {
+            flags: self.flags | Flags::DELEG,
+            delegated: Some((length, message)),
+            ..self
+        })
+    }
+
+    /// The KRB-CRED with delegated credentials.
+    pub(crate) fn delegated(&self) -> Option<&'a [u8]> {
+        self.delegated.map(|(_, message)| message)
+    }
+
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FIXED);
+        bytes.extend_from_slice(&(HASH as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.bindings);
+        bytes.extend_from_slice(&self.flags.bits().to_le_bytes());
+        if let Some((length, message)) = self.delegated {
+            bytes.extend_from_slice(&FOR_CREDS.to_le_bytes());
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(message);
+        }
         bytes
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         if bytes.len() < FIXED {
             return Err(Malformed::ChecksumShort);
         }
@@ -88,29 +110,36 @@ impl GssChecksum {
         }
         let bindings = reader.array().map_err(|_| Malformed::ChecksumShort)?;
         let flags = Flags::from_bits(reader.u32_le().map_err(|_| Malformed::ChecksumShort)?);
-        skip_delegation(&mut reader, flags)?;
+        let delegated = delegation(&mut reader, flags)?;
         skip_extensions(&mut reader)?;
         Ok(Self {
             bindings,
-            flags: flags & DEFINED,
+            flags: flags & DEFINED | Flags::DELEG.when(delegated.is_some()),
+            delegated,
         })
     }
 }
 
-/// `DlgOpt`, `Dlgth` and `Deleg`. Nobody takes the delegated credentials so far, but what follows has to be found. As with
-/// MIT's library, a flag without the field is no delegation.
-fn skip_delegation(reader: &mut Reader<'_>, flags: Flags) -> Result<(), Malformed> {
-    const FOR_CREDS: u16 = 1;
+/// `DlgOpt`.
+const FOR_CREDS: u16 = 1;
+
+/// `DlgOpt`, `Dlgth` and `Deleg`. As with MIT's library, a flag without the field is no delegation.
+fn delegation<'a>(
+    reader: &mut Reader<'a>,
+    flags: Flags,
+) -> Result<Option<(u16, &'a [u8])>, Malformed> {
     if !flags.contains(Flags::DELEG) || reader.left() < 4 {
-        return Ok(());
+        return Ok(None);
     }
     let mut part = || {
         let option = reader.u16_le()?;
         let length = reader.u16_le()?;
-        reader.take(usize::from(length)).map(|_| option)
+        reader
+            .take(usize::from(length))
+            .map(|message| (option, length, message))
     };
     match part() {
-        Ok(FOR_CREDS) => Ok(()),
+        Ok((FOR_CREDS, length, message)) => Ok(Some((length, message))),
         _ => Err(Malformed::ChecksumPart),
     }
 }
@@ -191,7 +220,8 @@ mod tests {
             ),
             (0, &[0], Err(Malformed::ChecksumPart)),
         ] {
-            let parsed = GssChecksum::parse(&whole(flags, rest));
+            let bytes = whole(flags, rest);
+            let parsed = GssChecksum::parse(&bytes);
             assert_eq!(parsed.map(|_| ()), result, "{flags} {rest:x?}");
         }
     }
@@ -230,7 +260,13 @@ mod tests {
                 assert_eq!(other[..4], bytes[..4], "bit {bit}");
                 assert_eq!(parsed.bindings, other[4..20], "bit {bit}");
                 let flags = u32::from_le_bytes([other[20], other[21], other[22], other[23]]);
-                assert_eq!(parsed.flags, Flags::from_bits(flags) & DEFINED, "bit {bit}");
+                let defined = Flags::from_bits(flags) & (DEFINED | Flags::DELEG);
+                assert_eq!(parsed.flags, defined, "bit {bit}");
+                let length = usize::from(u16::from_le_bytes([other[26], other[27]]));
+                let delegated = defined
+                    .contains(Flags::DELEG)
+                    .then(|| &other[28..28 + length]);
+                assert_eq!(parsed.delegated(), delegated, "bit {bit}");
             }
         }
     }

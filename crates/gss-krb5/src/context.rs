@@ -1,16 +1,19 @@
 //! An established context.
 
+use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
-use gss_core::mechanism::{Facts, PrfKey, SecurityContext, Unwrapped};
+use gss_core::mechanism::{Delegated, Facts, PrfKey, SecurityContext, Unwrapped};
 use gss_core::message::{Batched, IoVec, IovLengths, MessageBuffers, Room};
 use gss_core::name::MechName;
+use gss_core::oid::Oid;
 use gss_core::sequence::{Order, SequenceWindow};
 use krb5::exchange::ap::Vouched;
+use krb5::formats::ccache::{Credential, CredentialCache};
 use wire::random::Random;
 use zeroize::Zeroizing;
 
@@ -34,6 +37,7 @@ pub struct Context {
     vouched: Vouched,
     sender: Sender,
     receiver: Receiver,
+    delegated: Mutex<Vec<Credential>>,
 }
 
 /// What a handshake, or a reader of saved state, makes a context of.
@@ -44,6 +48,8 @@ pub(crate) struct Established {
     pub(crate) window: SequenceWindow,
     pub(crate) authorization_data: Vec<u8>,
     pub(crate) vouched: Vouched,
+    /// What the initiator delegated. It stays in this process.
+    pub(crate) delegated: Vec<Credential>,
 }
 
 impl Established {
@@ -75,6 +81,7 @@ impl Established {
             vouched: self.vouched,
             sender,
             receiver,
+            delegated: Mutex::new(self.delegated),
         }
     }
 }
@@ -169,6 +176,21 @@ impl SecurityContext for Context {
         length: usize,
     ) -> Result<Zeroizing<Vec<u8>>, GssError> {
         Ok(self.keys.pseudo_random(key, input, length))
+    }
+
+    fn take_delegated(&self) -> Result<Option<Delegated>, GssError> {
+        let mut delegated = (self.delegated.lock()).unwrap_or_else(PoisonError::into_inner);
+        let credentials = mem::take(&mut *delegated);
+        let Some(first) = credentials.first() else {
+            return Ok(None);
+        };
+        let mut cache = CredentialCache::new(first.client.clone());
+        cache.credentials = credentials;
+        let encoded = cache.encode().map_err(Local::DelegatedCache);
+        Ok(Some(Delegated {
+            mechanism: Oid::KRB5,
+            credential: encoded.map_err(Error::from)?,
+        }))
     }
 
     fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {

@@ -5,6 +5,8 @@ use gss_core::framing::FrameError;
 use gss_core::host::ReplayCacheError;
 use gss_core::message::{BufferError, BufferKind};
 use krb5::exchange::ap::ApError;
+use krb5::exchange::cred::CredError;
+use krb5::formats::ccache::CcacheError;
 use krb5_crypto::CryptoError;
 use once::ClaimError;
 use wire::fields::FieldError;
@@ -30,6 +32,9 @@ pub enum Error {
         /// What the peer says of it; nobody has authenticated it.
         text: String,
     },
+    /// The delegated credentials cannot be had, or cannot be sent.
+    #[error("delegation: {0}")]
+    Delegation(#[from] CredError),
     /// This host lacks something.
     #[error(transparent)]
     Local(#[from] Local),
@@ -156,6 +161,12 @@ pub enum Local {
     /// Channel bindings of more than 2^32 - 1 bytes (RFC 4121 §4.1.1.2).
     #[error("the channel bindings are too long")]
     BindingsTooLong,
+    /// A KRB-CRED of more than 2^16 - 1 bytes (RFC 4121 §4.1.1).
+    #[error("the credentials to delegate are too long")]
+    DelegatedTooLong,
+    /// No credential cache can hold what was delegated.
+    #[error("the delegated credentials cannot be kept")]
+    DelegatedCache(#[source] CcacheError),
     /// A call panicked while it held this context.
     #[error("an earlier call on this context did not end in order")]
     Poisoned,
@@ -181,10 +192,13 @@ mod minor {
 
 /// RFC 4120 §7.5.9.
 const KRB_ERR_GENERIC: i32 = 60;
+const KRB_ERR_FIELD_TOOLONG: i32 = 61;
+const KRB_AP_ERR_BAD_INTEGRITY: i32 = 31;
 const KRB_AP_ERR_TKT_EXPIRED: i32 = 32;
 const KRB_AP_ERR_REPEAT: i32 = 34;
 const KRB_AP_ERR_SKEW: i32 = 37;
 const KRB_AP_ERR_MSG_TYPE: i32 = 40;
+const KRB_AP_ERR_MODIFIED: i32 = 41;
 const KRB_AP_ERR_INAPP_CKSUM: i32 = 50;
 
 impl Error {
@@ -193,6 +207,9 @@ impl Error {
         match self {
             Self::Exchange(error) => error.krb_error_code(),
             Self::PeerRefused { code, .. } => *code,
+            Self::Delegation(CredError::Integrity) => KRB_AP_ERR_BAD_INTEGRITY,
+            Self::Delegation(CredError::Malformed(_) | CredError::KeyEnctype(_)) => KRB_ERR_GENERIC,
+            Self::Delegation(_) => KRB_AP_ERR_MODIFIED,
             Self::Malformed(Malformed::TokenId | Malformed::ApOptions) => KRB_AP_ERR_MSG_TYPE,
             Self::PeerMisbehaved(PeerMisbehaved::Checksum) => KRB_AP_ERR_INAPP_CKSUM,
             Self::Local(
@@ -231,17 +248,28 @@ impl Error {
                 | PeerMisbehaved::Checksum,
             ) => Major::BadMic,
             Self::Local(Local::TicketExpired { .. }) => Major::CredentialsExpired,
-            Self::Exchange(_) | Self::PeerRefused { .. } | Self::Buffers(_) => Major::Failure,
-            Self::Local(Local::Replay(_) | Local::SharedReplay(_) | Local::Poisoned) => {
-                Major::Failure
-            }
+            Self::Exchange(_)
+            | Self::PeerRefused { .. }
+            | Self::Delegation(_)
+            | Self::Buffers(_) => Major::Failure,
+            Self::Local(
+                Local::Replay(_)
+                | Local::SharedReplay(_)
+                | Local::DelegatedTooLong
+                | Local::DelegatedCache(_)
+                | Local::Poisoned,
+            ) => Major::Failure,
         }
     }
 
     fn minor(&self) -> u32 {
         match self {
             Self::Exchange(error) if error.is_malformed() => minor::ASN1_PARSE_ERROR,
-            Self::Exchange(_) | Self::PeerRefused { .. } | Self::Local(_) => {
+            Self::Delegation(CredError::Malformed(_)) => minor::ASN1_PARSE_ERROR,
+            Self::Local(Local::DelegatedTooLong) => {
+                minor::KRB5.wrapping_add_signed(KRB_ERR_FIELD_TOOLONG)
+            }
+            Self::Exchange(_) | Self::PeerRefused { .. } | Self::Delegation(_) | Self::Local(_) => {
                 minor::KRB5.wrapping_add_signed(self.krb_error_code())
             }
             Self::Malformed(malformed) => match malformed {

@@ -10,9 +10,10 @@ use gss_core::mechanism::{Facts, Failure, HalfOpen, Handshake, Step};
 use gss_core::oid::Oid;
 use gss_core::sequence::SequenceWindow;
 use krb5::exchange::ap::{self, ApError, Awaited, Request, ThirdLeg};
-use krb5::formats::ccache::TimeOffset;
+use krb5::exchange::cred;
+use krb5::formats::ccache::{Credential, TimeOffset};
 use krb5::formats::settings::DEFAULT_ENCTYPES;
-use krb5::messages::{AD_IF_RELEVANT, AuthorizationDataElement, Checksum, KrbError};
+use krb5::messages::{AD_IF_RELEVANT, AuthorizationDataElement, Checksum, KrbError, ticket_flags};
 use krb5::principal::Principal;
 use krb5_crypto::{Enctype, Key};
 use wire::random::{self, Random};
@@ -58,6 +59,8 @@ pub struct InitOptions {
     pub flags: Flags,
     /// The channel.
     pub bindings: Option<ChannelBindings>,
+    /// What is delegated, if anything is: as a rule a forwarded ticket-granting ticket.
+    pub delegated: Option<Credential>,
     /// Of which enctypes the session key may be, and a subkey that the acceptor asserts, the preferred first: those before the
     /// session key's are offered to it (RFC 4537).
     pub permitted_enctypes: Arc<[&'static Enctype]>,
@@ -73,6 +76,7 @@ impl InitOptions {
         Self {
             flags: Flags::NONE,
             bindings: None,
+            delegated: None,
             permitted_enctypes: Arc::new(DEFAULT_ENCTYPES),
             times: AuthenticatorTimes::of_the_process(),
             random,
@@ -106,7 +110,7 @@ fn begin(
         return Err(Local::TicketExpired { server }.into());
     }
     let ctime = shifted(options.times.next(host.now()), offset);
-    let flags = granted(options.flags);
+    let flags = granted(options, ticket);
     let subkey = ticket.key.enctype().random_key(host.random);
     let seq_number = first_number(host.random);
     let request = request(
@@ -160,7 +164,16 @@ fn request(
     random: &dyn Random,
 ) -> Result<Vec<u8>, Error> {
     let bindings = checksum::hash(options.bindings.as_ref())?;
-    let gss_checksum = GssChecksum::new(bindings, flags).to_bytes();
+    let mut gss_checksum = GssChecksum::new(bindings, flags);
+    let delegated = (options.delegated.as_slice(), &*ticket.key); // RFC 4121 §4.1.1: under the session key
+    let delegated = match delegated {
+        ([], _) => None,
+        (credentials, key) => Some(cred::write(credentials, key, ctime, random)?),
+    };
+    if let Some(message) = &delegated {
+        gss_checksum = gss_checksum.delegating(message)?;
+    }
+    let gss_checksum = gss_checksum.to_bytes();
     let said = Said {
         insists_on_bindings: options.flags.contains(Flags::CHANNEL_BOUND),
         // Without a reply there is no subkey to be chosen.
@@ -193,14 +206,25 @@ fn request(
 }
 
 /// What is granted of what is asked for, as MIT's library does it. `CHANNEL_BOUND` is the acceptor's to say.
-fn granted(asked: Flags) -> Flags {
+///
+/// Delegation is granted where there is something to delegate, and called one by the KDC's policy where the ticket allows it.
+fn granted(options: &InitOptions, ticket: &ServiceTicket) -> Flags {
+    let asked = options.flags;
+    let delegates = options.delegated.is_some();
+    let by_policy = delegates && ticket.flags & ticket_flags::OK_AS_DELEGATE != 0;
+    let delegation = Flags::DELEG.when(delegates) | (asked & Flags::DELEG_POLICY.when(by_policy));
     let optional = Flags::MUTUAL
         | Flags::REPLAY
         | Flags::SEQUENCE
         | Flags::DCE_STYLE
         | Flags::IDENTIFY
         | Flags::EXTENDED_ERROR;
-    implied(asked & optional) | Flags::CONF | Flags::INTEG | Flags::TRANS | Flags::PROT_READY
+    delegation
+        | implied(asked & optional)
+        | Flags::CONF
+        | Flags::INTEG
+        | Flags::TRANS
+        | Flags::PROT_READY
 }
 
 fn style(flags: Flags) -> Style {
@@ -246,6 +270,7 @@ impl Pending {
             next: u64::from(self.seq_number),
             authorization_data: Vec::new(),
             vouched: Default::default(),
+            delegated: Vec::new(),
         }
         .open(self.random)
     }

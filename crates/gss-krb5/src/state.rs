@@ -145,6 +145,7 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
         next,
         authorization_data,
         vouched,
+        delegated: Vec::new(),
     })
 }
 

@@ -18,12 +18,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gss_core::error::Error;
+use gss_core::error::{Error, Major};
+use gss_core::mechanism::Delegated;
 use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_krb5::{AcceptorCred, ServiceTicket};
 use krb5::exchange::ap::Policy;
-use krb5::formats::ccache::CredentialCache;
+use krb5::formats::ccache::{Credential as Ticket, CredentialCache};
 use krb5::formats::keytab::Keytab;
 use krb5::principal::Principal;
 use krb5_crypto::Enctype;
@@ -382,6 +383,26 @@ impl Credential {
         let tickets = self.element(mechanism)?.tickets()?;
         let enctypes = self.enctypes.as_deref();
         Ok(tickets.ticket_for(io, env, target, enctypes).await?)
+    }
+
+    /// A forwarded ticket-granting ticket, to delegate to `target`, which knows keys of `enctype`.
+    pub(crate) async fn forwarded(
+        &self,
+        io: impl Io,
+        env: &Environment,
+        mechanism: Oid,
+        target: &Principal,
+        enctype: &'static Enctype,
+    ) -> Result<Ticket, Error> {
+        let tickets = self.element(mechanism)?.tickets()?;
+        Ok(tickets.forwarded(io, env, target, enctype).await?)
+    }
+
+    /// What was delegated to an acceptor.
+    pub(crate) fn delegated(delegated: &Delegated) -> Result<Self, Error> {
+        let cache = CredentialCache::parse(&delegated.credential);
+        let cache = cache.map_err(|error| Error::new(Major::DefectiveCredential, error))?;
+        Self::from_cache(&cache)
     }
 
     /// The keys as they are now.

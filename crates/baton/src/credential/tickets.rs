@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gss_krb5::ServiceTicket;
-use krb5::formats::ccache::{CredentialCache, TimeOffset};
+use krb5::formats::ccache::{Credential, CredentialCache, TimeOffset};
 use krb5::formats::keytab::Keytab;
 use krb5::formats::settings::Settings;
 use krb5::principal::{NT_SRV_HST, Principal};
@@ -413,6 +413,20 @@ impl Tickets {
             flags: ticket.flags,
             time_offset: found.time_offset.unwrap_or_default(),
         })
+    }
+
+    /// A forwarded ticket-granting ticket, to delegate to `target`.
+    pub(super) async fn forwarded(
+        &self,
+        io: impl Io,
+        env: &Environment,
+        target: &Principal,
+        enctype: &'static Enctype,
+    ) -> Result<Credential, CredentialError> {
+        let identity = self.identity(io, env, Some(target)).await?;
+        let tickets = env.tickets();
+        let forwarded = tickets.forwarded_ticket(io, &identity.cache, Some(enctype));
+        Ok(forwarded.await?)
     }
 }
 

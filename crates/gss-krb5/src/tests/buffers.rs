@@ -49,6 +49,7 @@ impl Both {
                 window: SequenceWindow::new(0, true, true),
                 authorization_data: Vec::new(),
                 vouched: Default::default(),
+                delegated: Vec::new(),
             }
             .open(random.clone())
         };

@@ -6,6 +6,7 @@ mod calls;
 mod checks;
 mod crafted;
 mod dce;
+mod delegation;
 mod half_open;
 mod handshake;
 mod messages;

@@ -64,6 +64,11 @@ pub struct Settings {
     pub forwardable: bool,
     /// Whether proxiable tickets are asked for.
     pub proxiable: bool,
+    /// Whether credentials are delegated only where the KDC's policy allows it, whatever the program asks for.
+    pub enforce_ok_as_delegate: bool,
+    /// Whether initiators say that they would have bound the context to a channel had they known of one, whatever the program
+    /// asks for.
+    pub client_aware_channel_bindings: bool,
     /// Whether an acceptor that is for a service on one host takes tickets for that service on any.
     pub ignore_acceptor_hostname: bool,
     /// Whether KDCs are found through DNS.
@@ -98,6 +103,8 @@ impl Default for Settings {
             renew_lifetime: None,
             forwardable: false,
             proxiable: false,
+            enforce_ok_as_delegate: false,
+            client_aware_channel_bindings: false,
             ignore_acceptor_hostname: false,
             dns_lookup_kdc: true,
             udp_preference_limit: 1465,
@@ -138,6 +145,9 @@ impl Settings {
             renew_lifetime: libdefaults.duration("renew_lifetime")?,
             forwardable: libdefaults.boolean("forwardable", false)?,
             proxiable: libdefaults.boolean("proxiable", false)?,
+            enforce_ok_as_delegate: libdefaults.boolean("enforce_ok_as_delegate", false)?,
+            client_aware_channel_bindings: libdefaults
+                .boolean("client_aware_channel_bindings", false)?,
             ignore_acceptor_hostname: libdefaults.boolean("ignore_acceptor_hostname", false)?,
             dns_lookup_kdc: libdefaults.dns_lookup_kdc()?,
             udp_preference_limit: libdefaults

@@ -106,24 +106,6 @@ fn lifetimes_agree() {
     }
 }
 
-/// Their initiator forwards its ticket with the request (RFC 4121 §4.1.1). Ours has no use for that, and goes on.
-#[test]
-fn delegated_credentials_are_passed_over() {
-    for case in Case::each_way().filter(|case| case.we == We::Accept) {
-        let case = Case {
-            flags: ALL_FLAGS | Flags::DELEG,
-            ..case
-        };
-        let mut pair = establish(case);
-        assert!(
-            Flags::from_bits(pair.theirs.inquire().flags).contains(Flags::DELEG),
-            "{case:?}: nothing was forwarded, so this test shows nothing"
-        );
-        assert!(!pair.ours.facts().flags.contains(Flags::DELEG));
-        assert_they_talk(case, &mut pair);
-    }
-}
-
 /// RFC 4537. MIT's prefers 17 before 18, 19 and 20.
 #[test]
 fn the_enctype_of_the_acceptors_subkey_is_agreed_on() {

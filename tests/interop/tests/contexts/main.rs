@@ -3,6 +3,7 @@
 
 mod buffers;
 mod dce;
+mod delegation;
 mod enctypes;
 mod handshakes;
 mod inquiries;

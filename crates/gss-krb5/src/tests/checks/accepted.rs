@@ -14,6 +14,7 @@ use super::{Attempt, CBT, Change, ap_option, bindings, from_afar, gss_checksum, 
 use crate::checksum::{NO_BINDINGS, hash};
 use crate::context::Established;
 use crate::keys::Keys;
+use crate::tests::delegation::delegation;
 use crate::tests::realm::{enctypes, same_key, signed, wrapped};
 
 #[test]
@@ -68,8 +69,23 @@ fn just_good_enough_is_good_enough() {
         ("the service on its host, in whatever realm", |a| {
             a.acceptable = service(b"host", Some(b"www.example.com"));
         }),
-        ("delegation", |a| {
-            a.cksum = Some(gss_checksum(NO_BINDINGS, 3, &[1, 0, 3, 0, 1, 2, 3]));
+        ("delegation under the session key", |a| {
+            let key = Arc::clone(&a.realm.ticket.session_key);
+            let part = delegation(&a.realm, Some(&key));
+            a.cksum = Some(gss_checksum(NO_BINDINGS, 3, &part));
+        }),
+        ("delegation under the subkey", |a| {
+            let (number, subkey) = a.subkey.as_ref().unwrap();
+            let key = Key::new(Enctype::from_number(*number).unwrap(), subkey).unwrap();
+            let part = delegation(&a.realm, Some(&key));
+            a.cksum = Some(gss_checksum(NO_BINDINGS, 3, &part));
+        }),
+        ("delegation that is not encrypted again", |a| {
+            let part = delegation(&a.realm, None);
+            a.cksum = Some(gss_checksum(NO_BINDINGS, 3, &part));
+        }),
+        ("delegation without its flag, which is an extension", |a| {
+            a.cksum = Some(gss_checksum(NO_BINDINGS, 2, &[1, 0, 0, 0, 0, 0, 0, 0]));
         }),
         ("an unknown extension", |a| {
             a.cksum = Some(gss_checksum(NO_BINDINGS, 2, &[0, 0, 0, 1, 0, 0, 0, 1, 1]));
@@ -132,6 +148,7 @@ fn confidentiality_is_given_though_no_flag_says_so() {
             window: SequenceWindow::new(7, true, true),
             authorization_data: Vec::new(),
             vouched: Default::default(),
+            delegated: Vec::new(),
         }
         .open(Arc::clone(&attempt.realm.random));
         for (from, to) in [

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gss_core::error::Major;
 use krb5::exchange::ap::{Acceptable, ApError};
+use krb5::exchange::cred::CredError;
 use krb5::formats::keytab::Keytab;
 use krb5::messages::{AuthorizationDataElement, MAX_DEPTH, Value, ap_options, ticket_flags};
 use krb5::principal::Principal;
@@ -14,6 +15,7 @@ use super::{
     CBT, Change, ap_option, bindings, from_afar, gss_checksum, minute, plain_checksum, service,
 };
 use crate::checksum::NO_BINDINGS;
+use crate::tests::delegation::delegation;
 use crate::tests::realm::enctypes;
 use crate::{Error, Malformed, PeerMisbehaved};
 
@@ -423,6 +425,24 @@ pub(super) const ROWS: &[Row] = &[
         60,
         FAILURE,
         is!(Error::Malformed(Malformed::ChecksumPart)),
+    ),
+    (
+        "delegated credentials that are none",
+        |a| a.cksum = Some(gss_checksum(NO_BINDINGS, 3, &[1, 0, 3, 0, 1, 2, 3])),
+        60,
+        FAILURE,
+        is!(Error::Delegation(CredError::Malformed(_))),
+    ),
+    (
+        "delegated credentials under another key",
+        |a| {
+            let other = a.realm.ticket.session_key.enctype();
+            let part = delegation(&a.realm, Some(&other.random_key(&*a.realm.random)));
+            a.cksum = Some(gss_checksum(NO_BINDINGS, 3, &part));
+        },
+        31,
+        FAILURE,
+        is!(Error::Delegation(CredError::Integrity)),
     ),
     (
         "an extension beyond the checksum",

@@ -106,6 +106,30 @@ fn an_acceptors_host_counts_unless_it_is_said_not_to() {
 }
 
 #[test]
+fn delegation_and_bindings_are_as_the_program_asks_unless_it_is_said_otherwise() {
+    let read = |text: &str| {
+        let settings = settings(&format!("[libdefaults]\n {text}\n"));
+        let of = |settings: Settings| {
+            let Settings {
+                enforce_ok_as_delegate,
+                client_aware_channel_bindings,
+                ..
+            } = settings;
+            (enforce_ok_as_delegate, client_aware_channel_bindings)
+        };
+        settings.map(of).ok()
+    };
+    assert_eq!(read(""), Some((false, false)));
+    assert_eq!(read("enforce_ok_as_delegate = yes"), Some((true, false)));
+    assert_eq!(
+        read("client_aware_channel_bindings = 1"),
+        Some((false, true))
+    );
+    assert_eq!(read("enforce_ok_as_delegate = 7"), None);
+    assert_eq!(read("client_aware_channel_bindings = 7"), None);
+}
+
+#[test]
 fn enctype_lists() {
     let rules = EnctypeRules::default();
     let of = |text: &str| rules.list(text).map(|list| numbers(&list));
