@@ -17,6 +17,8 @@
  *   process TOKEN                       ->  ok MAJOR
  *   delegated                           ->  ok MAJOR NAME   (of what the acceptor was given)
  *   use-delegated                       ->  ok MAJOR   (from here on it initiates with that)
+ *   mechanism OID                       ->  ok   (from here on it initiates with that, the OID's bytes in hex)
+ *   neg USAGE OID OID                   ->  ok MAJOR   (it negotiates among these, as "initiate" or "accept": gss_set_neg_mechs)
  *   bench OPERATION SIZE COUNT          ->  ok NANOSECONDS   (see bench_message)
  *   reset
  *
@@ -336,6 +338,42 @@ static void acquire_acceptor(void) {
     printf("ok %u\n", major);
 }
 
+static void set_mechanism(const char *hex) {
+    static gss_OID_desc other;
+    gss_buffer_desc oid = from_hex(hex);
+    other.length = (OM_uint32)oid.length;
+    other.elements = oid.value;
+    mechanism = &other;
+    puts("ok 0");
+}
+
+static void set_neg_mechs(const char *usage, const char *first, const char *second) {
+    OM_uint32 major, minor;
+    gss_OID_set_desc negotiated = {1, &spnego};
+    gss_OID_set mechanisms;
+    const char *oids[2];
+    int i;
+    oids[0] = first;
+    oids[1] = second;
+    gss_release_cred(&minor, &credential);
+    gss_create_empty_oid_set(&minor, &mechanisms);
+    for (i = 0; i < 2 && oids[i]; i++) {
+        gss_buffer_desc bytes = from_hex(oids[i]);
+        gss_OID_desc oid;
+        oid.length = (OM_uint32)bytes.length;
+        oid.elements = bytes.value;
+        gss_add_oid_set_member(&minor, &oid, &mechanisms);
+        free(bytes.value);
+    }
+    major = gss_acquire_cred(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &negotiated,
+                             strcmp(usage, "accept") ? GSS_C_INITIATE : GSS_C_ACCEPT, &credential, NULL, NULL);
+#ifdef _GSSAPI_H_
+    if (!GSS_ERROR(major)) major = gss_set_neg_mechs(&minor, credential, mechanisms);
+#endif /* Heimdal's library has no such call */
+    gss_release_oid_set(&minor, &mechanisms);
+    printf("ok %u\n", major);
+}
+
 int main(void) {
     char *line = malloc(LINE);
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -346,6 +384,8 @@ int main(void) {
         if (!strcmp(command, "initiate")) printf("ok %u\n", prepare(a, b, c));
         else if (!strcmp(command, "accept")) { reset(); is_initiator = 0; set_bindings(a); puts("ok 0"); }
         else if (!strcmp(command, "acquire")) acquire_acceptor();
+        else if (!strcmp(command, "mechanism")) set_mechanism(a);
+        else if (!strcmp(command, "neg")) set_neg_mechs(a, b, c);
         else if (!strcmp(command, "step")) step(a);
         else if (!strcmp(command, "wrap")) wrap(a, b);
         else if (!strcmp(command, "unwrap")) unwrap(a);

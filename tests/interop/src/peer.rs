@@ -124,6 +124,19 @@ impl Peer {
         assert_eq!(number(&answer, 1), COMPLETE, "gss_acquire_cred");
     }
 
+    /// Initiates with the mechanism whose OID has these bytes.
+    pub fn mechanism(&mut self, oid: &[u8]) {
+        self.ask(&format!("mechanism {}", hex(oid)));
+    }
+
+    /// `gss_set_neg_mechs` on a credential for SPNEGO, of one mechanism or two: the major status.
+    pub fn neg_mechs(&mut self, accepts: bool, mechanisms: &[&[u8]]) -> u32 {
+        let usage = if accepts { "accept" } else { "initiate" };
+        let mechanisms: Vec<String> = mechanisms.iter().map(|oid| hex(oid)).collect();
+        let answer = self.ask(&format!("neg {usage} {}", mechanisms.join(" ")));
+        number(&answer, 1)
+    }
+
     /// One call of `gss_init_sec_context` or `gss_accept_sec_context`.
     pub fn step(&mut self, token: &[u8]) -> Stepped {
         let answer = self.ask(&format!("step {}", hex(token)));

@@ -11,7 +11,7 @@ use baton::kerberos::ccache::CredentialCache;
 use baton::kerberos::keytab::Keytab;
 use baton::{
     Acceptor, ChannelBindings, Config, Context, Credential, Environment, ExportOptions, Flags,
-    Initiator, Major, Name, Oid, Step, Store,
+    HalfOpen, HalfOpenKeys, Initiator, Major, Name, NegMechs, Oid, ServiceKeys, Step, Store,
 };
 use gss_core::error::Error;
 use gss_core::host::Host;
@@ -568,4 +568,158 @@ fn microsofts_oid_is_kerberoses() {
             exchange(&*ours, &mut theirs);
         }
     }
+}
+
+/// Both sides' lists (`gss_set_neg_mechs`), theirs and ours, each way. Heimdal's library has none.
+#[test]
+fn lists_of_mechanisms_say_what_is_negotiated() {
+    for vendor in Vendor::ALL {
+        let env = environment(vendor);
+        let cred = Credential::from_keytab(keytab(vendor));
+        let mechs = |oids: &[Oid]| NegMechs::new(oids.iter().copied()).unwrap();
+        let ours = [mechs(&[Oid::KRB5]), mechs(&[Unknown::OID, Oid::KRB5])];
+        for list in &ours {
+            let mut theirs = peer(vendor);
+            limit(vendor, &mut theirs, false);
+            theirs.initiate(&target(), ALL.bits(), None);
+            let request = theirs.step(&[]).token();
+            let acceptor = Acceptor::new(&env, &cred).neg_mechs(list.clone());
+            let (answer, context) = done(acceptor.step(&request));
+            assert!(matches!(theirs.step(&answer.unwrap()), Stepped::Done(_)));
+            converse(&context, &mut theirs);
+        }
+        // An acceptor of ours without what theirs offers.
+        let mut theirs = peer(vendor);
+        limit(vendor, &mut theirs, false);
+        theirs.initiate(&target(), ALL.bits(), None);
+        let request = theirs.step(&[]).token();
+        let acceptor = Acceptor::new(&env, &cred).neg_mechs(mechs(&[Unknown::OID]));
+        let failure = acceptor.step(&request).unwrap_err();
+        assert_eq!(failure.error.major(), Major::BadMech);
+        let refused = theirs.step(&failure.token.unwrap());
+        assert!(matches!(refused, Stepped::Failed { .. }), "{refused:?}");
+
+        // Ours initiates, among what theirs accepts.
+        let (tickets, name) = (
+            Credential::from_cache(&cache(vendor)).unwrap(),
+            Name::hostbased_service(&target()),
+        );
+        let mut theirs = peer(vendor);
+        theirs.accept(None);
+        limit(vendor, &mut theirs, true);
+        let initiator = Initiator::new(&env, &tickets, &name).flags(ALL);
+        let list = mechs(&[Unknown::OID, Oid::KRB5_MICROSOFT]);
+        let Ok(Step::Continue { token, next }) = initiator.neg_mechs(list).start() else {
+            panic!("an answer is awaited");
+        };
+        let Stepped::Done(answer) = theirs.step(&token) else {
+            panic!("{vendor:?}: not accepted");
+        };
+        let (_, context) = done(next.step(&answer));
+        converse(&context, &mut theirs);
+    }
+}
+
+fn limit(vendor: Vendor, theirs: &mut Peer, accepts: bool) {
+    if vendor == Vendor::Mit {
+        assert_eq!(theirs.neg_mechs(accepts, &[Oid::KRB5.bytes()]), COMPLETE);
+    }
+}
+
+/// Kerberos alone, under the OIDs that it had before its standard and in Windows 2000, both of which MIT's library still speaks.
+#[test]
+fn their_frames_have_older_oids() {
+    for oid in [Oid::KRB5_MICROSOFT, Oid::KRB5_DRAFT] {
+        let env = environment(Vendor::Mit);
+        let mut theirs = peer(Vendor::Mit);
+        theirs.mechanism(oid.bytes());
+        theirs.initiate(&target(), ALL.bits(), None);
+        let request = theirs.step(&[]).token();
+        assert!(gss_core::framing::unframe(oid, &request).is_ok(), "{oid}");
+        let (answer, ours) = done(accept(&env, Vendor::Mit, &request));
+        assert!(matches!(theirs.step(&answer.unwrap()), Stepped::Done(_)));
+        assert_eq!(ours.facts().mechanism, Oid::KRB5);
+        converse(&ours, &mut theirs);
+    }
+}
+
+const DCE: Flags = Flags::from_bits(ALL.bits() | 0x1000);
+
+/// A service of several processes: each leg of theirs is taken by another environment, which has the keytab, the store and the
+/// service's key, and nothing else of what was before.
+#[test]
+fn a_handshake_with_them_is_finished_by_another() {
+    for vendor in Vendor::ALL {
+        for negotiated in [false, true] {
+            let env = half_open_environment(vendor);
+            let mut theirs = if negotiated {
+                peer(vendor)
+            } else {
+                Peer::start(vendor, realm(vendor), TICKETS)
+            };
+            theirs.initiate(&target(), DCE.bits(), None);
+            let Ok(Step::Continue { token, next }) =
+                accept(&env, vendor, &theirs.step(&[]).token())
+            else {
+                panic!("{vendor:?}: three legs");
+            };
+            let moved = next.export(&asked()).unwrap();
+            let leg = theirs.step(&token).token();
+            let cred = Credential::from_keytab(keytab(vendor));
+            let next = Acceptor::new(&env, &cred).import(&moved).unwrap();
+            let (last, ours) = done(next.step(&leg));
+            if let Some(last) = last {
+                assert!(matches!(theirs.step(&last), Stepped::Done(_)));
+            }
+            converse(&ours, &mut theirs);
+        }
+    }
+}
+
+#[test]
+fn a_handshake_of_ours_is_finished_by_another() {
+    for vendor in Vendor::ALL {
+        for (flags, negotiated) in [(ALL, false), (ALL, true), (DCE, false), (DCE, true)] {
+            let env = half_open_environment(vendor);
+            let (cred, name) = (
+                Credential::from_cache(&cache(vendor)).unwrap(),
+                Name::hostbased_service(&target()),
+            );
+            let initiator = Initiator::new(&env, &cred, &name).flags(flags);
+            let initiator = match negotiated {
+                true => initiator.negotiate(),
+                false => initiator,
+            };
+            let mut theirs = peer(vendor);
+            theirs.accept(None);
+            let mut step = initiator.start();
+            let ours = loop {
+                let (token, next) = match step.unwrap() {
+                    Step::Continue { token, next } => (token, next),
+                    Step::Done { token, context } => {
+                        if let Some(token) = token {
+                            assert!(matches!(theirs.step(&token), Stepped::Done(_)));
+                        }
+                        break context;
+                    }
+                };
+                let moved = next.export(&asked()).unwrap();
+                let answer = theirs.step(&token).token();
+                let next = baton::Handshake::import(&env, &moved, None).unwrap();
+                step = next.step(&answer).map_err(|failure| failure.error);
+            };
+            converse(&ours, &mut theirs);
+        }
+    }
+}
+
+fn asked() -> ExportOptions {
+    ExportOptions::default().half_open(HalfOpen::BothSides)
+}
+
+fn half_open_environment(vendor: Vendor) -> Environment {
+    let keys = ServiceKeys::parse("7e".repeat(32).as_bytes()).unwrap();
+    let mut config = environment(vendor).config().clone();
+    config.transfer.half_open_keys = HalfOpenKeys::Given(Arc::new(keys));
+    Environment::new(config).unwrap()
 }
