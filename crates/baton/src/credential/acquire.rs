@@ -127,6 +127,7 @@ impl<'a> Acquire<'a> {
 
     async fn acquire_by(self, io: impl Io) -> Result<Credential, Error> {
         let mechanisms = self.known_mechanisms()?;
+        self.check_password()?;
         let keys = self.keys()?;
         let tickets = self.tickets(io).await?;
         Ok(Credential::of(&mechanisms, tickets, keys))
@@ -209,11 +210,8 @@ impl<'a> Acquire<'a> {
 
     /// What to initiate with, if that is asked for.
     async fn tickets(&self, io: impl Io) -> Result<Option<Arc<Tickets>>, Error> {
-        if self.store.verify.is_some() && self.store.password.is_none() {
-            return Err(CredentialError::VerifyWithoutPassword.into());
-        }
-        if let Some(password) = &self.store.password {
-            let tickets = self.by_password(io, password).await?;
+        if let (Some(password), Some(name)) = (&self.store.password, self.name) {
+            let tickets = self.by_password(io, name, password).await?;
             return Ok(Some(Arc::new(tickets)));
         }
         if !self.usage.initiates() {
@@ -230,18 +228,31 @@ impl<'a> Acquire<'a> {
         Ok(Some(Arc::new(tickets)))
     }
 
+    /// A password gets an initiator's tickets, whose name is known, and nothing else is asked where from.
+    fn check_password(&self) -> Result<(), CredentialError> {
+        let store = &self.store;
+        if store.password.is_none() {
+            return match store.verify {
+                Some(_) => Err(CredentialError::VerifyWithoutPassword),
+                None => Ok(()),
+            };
+        }
+        if self.name.is_none() {
+            return Err(CredentialError::PasswordWithoutName);
+        }
+        let beside = store.ccache.is_some() || store.client_keytab.is_some();
+        if !self.usage.initiates() || beside {
+            return Err(CredentialError::PasswordBesideOthers);
+        }
+        Ok(())
+    }
+
     async fn by_password(
         &self,
         io: impl Io,
+        name: &Name,
         password: &Zeroizing<String>,
     ) -> Result<Tickets, Error> {
-        let Some(name) = self.name else {
-            return Err(CredentialError::PasswordWithoutName.into());
-        };
-        let beside = self.store.ccache.is_some() || self.store.client_keytab.is_some();
-        if !self.usage.initiates() || beside {
-            return Err(CredentialError::PasswordBesideOthers.into());
-        }
         let client: Principal = self.env.principal(name)?;
         let options = InitialOptions {
             lifetime: self.lifetime,
