@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod ccache;
 pub mod collection;
+pub mod k5login;
 pub mod kdc;
 pub mod keytab;
 pub mod keytab_change;

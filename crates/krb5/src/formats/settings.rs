@@ -71,6 +71,10 @@ pub struct Settings {
     pub client_aware_channel_bindings: bool,
     /// Whether an acceptor that is for a service on one host takes tickets for that service on any.
     pub ignore_acceptor_hostname: bool,
+    /// Whether a user's `.k5login`, where there is one, names everybody who may log in as that user.
+    pub k5login_authoritative: bool,
+    /// Where those files are, by users' names; else `.k5login` in their home directories.
+    pub k5login_directory: Option<String>,
     /// Whether KDCs are found through DNS.
     pub dns_lookup_kdc: bool,
     /// Requests longer than this go over TCP first.
@@ -106,6 +110,8 @@ impl Default for Settings {
             enforce_ok_as_delegate: false,
             client_aware_channel_bindings: false,
             ignore_acceptor_hostname: false,
+            k5login_authoritative: true,
+            k5login_directory: None,
             dns_lookup_kdc: true,
             udp_preference_limit: 1465,
             request_timeout: None,
@@ -149,6 +155,8 @@ impl Settings {
             client_aware_channel_bindings: libdefaults
                 .boolean("client_aware_channel_bindings", false)?,
             ignore_acceptor_hostname: libdefaults.boolean("ignore_acceptor_hostname", false)?,
+            k5login_authoritative: libdefaults.boolean("k5login_authoritative", true)?,
+            k5login_directory: libdefaults.string("k5login_directory"),
             dns_lookup_kdc: libdefaults.dns_lookup_kdc()?,
             udp_preference_limit: libdefaults
                 .udp_preference_limit(defaults.udp_preference_limit)?,

@@ -20,8 +20,10 @@ pub struct Realm {
     pub admin_server: Vec<Server>,
     /// The domain of hosts in names of version 4.
     pub default_domain: Option<String>,
-    /// The rules from principals to local users, as they stand.
+    /// The rules from principals to local users, as they stand: see [`LocalNames`](crate::formats::auth_to_local::LocalNames).
     pub auth_to_local: Vec<String>,
+    /// Principals without their realm, and which local users they are.
+    pub auth_to_local_names: BTreeMap<String, String>,
 }
 
 /// Where a server is.
@@ -94,12 +96,18 @@ impl Realm {
         }
         let default_domain = profile.string(&["realms", name, "default_domain"]);
         let auth_to_local = relations("auth_to_local").into_iter();
+        // As MIT's code does it, the last one counts.
+        let names = profile.all_relations(&["realms", name, "auth_to_local_names"]);
+        let names = names
+            .iter()
+            .map(|one| (one.name.clone(), one.value.clone()));
         Ok(Self {
             kdc: servers("kdc")?,
             primary_kdc,
             admin_server: servers("admin_server")?,
             default_domain: default_domain.map(str::to_owned),
             auth_to_local: auth_to_local.map(|rule| rule.value.clone()).collect(),
+            auth_to_local_names: names.collect(),
         })
     }
 }

@@ -1,0 +1,340 @@
+//! From principals to local users: `auth_to_local` and `auth_to_local_names` of a realm (MIT's krb5.conf(5)).
+//!
+//! Regular expressions are those of the crate `regex-lite`, which takes time in proportion to the text, whatever the expression. POSIX's
+//! extended ones, which MIT uses, are read the same but for this: of two alternatives that match at one place the first one is
+//! taken, not the longest; and there are more escapes, such as `\d`. Where a whole name has to match, as behind a selection, that makes
+//! no difference.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use regex_lite::Regex;
+use thiserror::Error;
+
+use crate::principal::Principal;
+
+/// Why a rule cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// Neither `DEFAULT` nor `RULE:`.
+    #[error("auth_to_local: `{0}` is neither DEFAULT nor RULE:...")]
+    Kind(String),
+    /// Not `[n:text]`, with `$` and a number at most n for what is put in.
+    #[error("auth_to_local: `{0}` does not begin as [2:$1;$2] does, or not end with ]")]
+    Selection(String),
+    /// A parenthesis that does not close.
+    #[error("auth_to_local: `{0}` has no closing parenthesis")]
+    Match(String),
+    /// Not `s/pattern/text/` or `s/pattern/text/g`.
+    #[error("auth_to_local: `{0}` is not of the form s/pattern/text/ or s/pattern/text/g")]
+    Substitution(String),
+    /// The expression cannot be read, or is too large.
+    #[error("auth_to_local: `{expression}` is not a regular expression: {cause}")]
+    Expression {
+        /// The expression.
+        expression: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// How the names of a host's default realm become local users.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalNames<'a> {
+    /// The default realm.
+    pub default_realm: &'a str,
+    /// Its `auth_to_local`, in their order; `DEFAULT` if there are none.
+    pub auth_to_local: &'a [String],
+    /// Its `auth_to_local_names`.
+    pub auth_to_local_names: &'a BTreeMap<String, String>,
+}
+
+impl LocalNames<'_> {
+    /// The local user that `principal` is, if it is one: an explicit mapping, else what the first rule says that applies.
+    ///
+    /// What names no realm is about the default realm: explicit mappings, and rules that do not select. (MIT applies them to the
+    /// principals of every realm.) Nobody in particular is nobody's user.
+    pub fn local(&self, principal: &Principal) -> Result<Option<String>, RuleError> {
+        if principal.is_anonymous() {
+            return Ok(None);
+        }
+        let explicit = self.explicit(principal);
+        if explicit.is_some() {
+            return Ok(explicit.and_then(user));
+        }
+        if self.auth_to_local.is_empty() {
+            return Ok(self.default(principal).and_then(user));
+        }
+        for rule in self.auth_to_local {
+            let found = match rule.split_once(':') {
+                Some(("RULE", rule)) => self.rule(rule, principal)?,
+                None if rule == "DEFAULT" => self.default(principal),
+                _ => return Err(RuleError::Kind(rule.clone())),
+            };
+            if found.is_some() {
+                return Ok(found.and_then(user));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_ours(&self, principal: &Principal) -> bool {
+        principal.realm() == self.default_realm.as_bytes()
+    }
+
+    fn explicit(&self, principal: &Principal) -> Option<String> {
+        let name = String::from_utf8(principal.name_to_bytes()).ok()?;
+        let mapped = self.auth_to_local_names.get(&name);
+        mapped.filter(|_| self.is_ours(principal)).cloned()
+    }
+
+    /// `user@REALM`, and `user/REALM@REALM`, of the default realm.
+    fn default(&self, principal: &Principal) -> Option<String> {
+        let user = match principal.components() {
+            [user] => user,
+            [user, realm] if **realm == *self.default_realm.as_bytes() => user,
+            _ => return None,
+        };
+        let user = String::from_utf8(user.to_vec()).ok();
+        user.filter(|_| self.is_ours(principal))
+    }
+
+    /// What follows `RULE:`.
+    fn rule(&self, rule: &str, principal: &Principal) -> Result<Option<String>, RuleError> {
+        let (selected, rest) = match rule.strip_prefix('[') {
+            Some(selection) => select(selection, rule, principal)?,
+            None => {
+                let name = String::from_utf8(principal.name_to_bytes()).ok();
+                (name.filter(|_| self.is_ours(principal)), rule)
+            }
+        };
+        // What does not apply is not looked at any further.
+        let Some(selected) = selected else {
+            return Ok(None);
+        };
+        let rest = match rest.strip_prefix('(') {
+            Some(rest) => {
+                let (wanted, rest) = rest
+                    .split_once(')')
+                    .ok_or_else(|| RuleError::Match(rule.to_owned()))?;
+                if !expression(&format!(r"\A(?:{wanted})\z"), wanted)?.is_match(&selected) {
+                    return Ok(None);
+                }
+                rest
+            }
+            None => rest,
+        };
+        substitute(selected, rest).map(Some)
+    }
+}
+
+/// The string that `n:text]` makes of a name of n components, and what follows the bracket.
+fn select<'r>(
+    selection: &'r str,
+    rule: &str,
+    principal: &Principal,
+) -> Result<(Option<String>, &'r str), RuleError> {
+    let malformed = || RuleError::Selection(rule.to_owned());
+    let (count, text) = selection.split_once(':').ok_or_else(malformed)?;
+    let count: usize = count.parse().map_err(|_| malformed())?;
+    let (text, rest) = text.split_once(']').ok_or_else(malformed)?;
+    let applies = principal.components().len() == count;
+    let mut pieces = text.split('$');
+    let mut selected = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, literal) = piece.split_at(digits);
+        let number: usize = number.parse().map_err(|_| malformed())?;
+        if number > count {
+            return Err(malformed());
+        }
+        let part = match number.checked_sub(1) {
+            None => Some(principal.realm()),
+            Some(at) => principal.components().get(at).map(|part| &**part),
+        };
+        selected.extend_from_slice(part.unwrap_or_default());
+        selected.extend_from_slice(literal.as_bytes());
+    }
+    let selected = String::from_utf8(selected).ok();
+    Ok((selected.filter(|_| applies), rest))
+}
+
+/// Applies each `s/pattern/text/` and `s/pattern/text/g` in turn. In the text nothing stands for anything else.
+fn substitute(mut text: String, commands: &str) -> Result<String, RuleError> {
+    let mut rest = commands.trim_start();
+    while !rest.is_empty() {
+        let malformed = || RuleError::Substitution(rest.to_owned());
+        let command = rest.strip_prefix("s/").ok_or_else(malformed)?;
+        let (pattern, command) = command.split_once('/').ok_or_else(malformed)?;
+        let (with, after) = command.split_once('/').ok_or_else(malformed)?;
+        let limit = if after.starts_with('g') { 0 } else { 1 };
+        let with = regex_lite::NoExpand(with);
+        let changed = expression(pattern, pattern)?.replacen(&text, limit, with);
+        if let Cow::Owned(changed) = changed {
+            text = changed;
+        }
+        rest = after.strip_prefix('g').unwrap_or(after).trim_start();
+    }
+    Ok(text)
+}
+
+fn expression(text: &str, shown: &str) -> Result<Regex, RuleError> {
+    Regex::new(text).map_err(|cause| RuleError::Expression {
+        expression: shown.to_owned(),
+        cause: cause.to_string(),
+    })
+}
+
+/// A name that a local user can have: not empty, and nothing that would be a path or end a line.
+fn user(name: String) -> Option<String> {
+    let plain = !name.is_empty() && !name.contains(['/', ':']) && name != "." && name != "..";
+    (plain && !name.chars().any(char::is_control)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(rules: &[&str], principal: &str) -> Result<Option<String>, RuleError> {
+        let names = BTreeMap::from([
+            ("john/admin".to_owned(), "root".to_owned()),
+            ("mapped".to_owned(), "other".to_owned()),
+            ("none".to_owned(), String::new()),
+        ]);
+        let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        let names = LocalNames {
+            default_realm: "R",
+            auth_to_local: &rules,
+            auth_to_local_names: &names,
+        };
+        names.local(&Principal::parse(principal, None).unwrap())
+    }
+
+    fn is(rules: &[&str], principal: &str, user: Option<&str>) {
+        let found = local(rules, principal).unwrap();
+        assert_eq!(found.as_deref(), user, "{rules:?} {principal}");
+    }
+
+    #[test]
+    fn the_default_rule_is_for_users_of_the_default_realm() {
+        for rules in [&[][..], &["DEFAULT"]] {
+            is(rules, "alice@R", Some("alice"));
+            is(rules, "alice/R@R", Some("alice"));
+            is(rules, "alice/admin@R", None);
+            is(rules, "alice/R/R@R", None);
+            is(rules, "alice@OTHER", None);
+            is(rules, "alice@r", None);
+            is(rules, "WELLKNOWN/ANONYMOUS@R", None);
+        }
+    }
+
+    #[test]
+    fn explicit_mappings_go_first_and_are_for_the_default_realm() {
+        is(&["RULE:[1:nobody]", "DEFAULT"], "mapped@R", Some("other"));
+        is(&[], "john/admin@R", Some("root"));
+        is(&[], "mapped@OTHER", None);
+        is(&[], "none@R", None);
+    }
+
+    /// The example of MIT's manual.
+    #[test]
+    fn rules_are_what_mits_manual_says() {
+        let rules = [
+            "RULE:[2:$1](johndoe)s/^.*$/guest/",
+            "RULE:[2:$1;$2](^.*;admin$)s/;admin$//",
+            "RULE:[2:$2](^.*;root)s/^.*$/root/",
+            "DEFAULT",
+        ];
+        is(&rules, "johndoe/x@R", Some("guest"));
+        is(&rules, "johndoe/x@ANY", Some("guest"));
+        is(&rules, "alice/admin@R", Some("alice"));
+        is(&rules, "alice@R", Some("alice"));
+        is(&rules, "alice/other@R", None);
+        is(
+            &["RULE:[2:$2$1foo]"],
+            "johndoe/admin@R",
+            Some("adminjohndoefoo"),
+        );
+        is(
+            &["RULE:[1:$1@$0](.*@OTHER)s/@.*//"],
+            "bob@OTHER",
+            Some("bob"),
+        );
+        is(&["RULE:[1:$1@$0](.*@OTHER)s/@.*//"], "bob@OTHERS", None);
+        is(&["RULE:[1:$1@$0](.*@OTHER)s/@.*//"], "bob@R", None);
+    }
+
+    #[test]
+    fn a_rule_that_selects_nothing_is_for_the_default_realm() {
+        is(&["RULE:s/x/y/g"], "xax@R", Some("yay"));
+        is(&["RULE:s/x/y/"], "xax@R", Some("yax"));
+        is(&["RULE:s/x/y/"], "xax@OTHER", None);
+        is(&["RULE:(a.*)"], "alice@R", Some("alice"));
+        is(&["RULE:(a.*)"], "bob@R", None);
+        is(&["RULE:"], "alice@R", Some("alice"));
+    }
+
+    #[test]
+    fn a_match_is_of_the_whole_selection() {
+        is(&["RULE:[1:$1](al)"], "alice@R", None);
+        is(&["RULE:[1:$1](lice)"], "alice@R", None);
+        is(&["RULE:[1:$1](a|alice)"], "alice@R", Some("alice"));
+        is(&["RULE:[1:$1](^[[:alpha:]]{5}$)"], "alice@R", Some("alice"));
+        is(&["RULE:[1:$1](alice)"], r"alice\nx@R", None);
+        is(&["RULE:[1:$1](.*)"], r"alice\nx@R", None);
+    }
+
+    #[test]
+    fn substitutions_follow_one_another() {
+        is(&["RULE:[1:$1]s/a/b/ s/b/c/g"], "aab@R", Some("cac"));
+        is(&["RULE:[1:$1]s/a/b/gs/b/c/"], "aa@R", Some("cb"));
+        is(&["RULE:[1:$1]s/(a)(b)/$2$1\\2&/"], "ab@R", Some("$2$1\\2&"));
+        is(&["RULE:[1:$1]s/x*/-/g"], "ab@R", Some("-a-b-"));
+        is(&["RULE:[1:$1]s/.*//"], "alice@R", None);
+    }
+
+    #[test]
+    fn what_no_user_can_be_called_is_none() {
+        for name in [r"a\/b", r"a\n", ".", "..", r"\0", "a:b"] {
+            is(&["RULE:[1:$1]"], &format!("{name}@R"), None);
+        }
+        let bytes = Principal::user([0xff], "R");
+        let names = LocalNames {
+            default_realm: "R",
+            auth_to_local: &["RULE:[1:$1](.*)".to_owned(), "DEFAULT".to_owned()],
+            auth_to_local_names: &BTreeMap::new(),
+        };
+        assert_eq!(names.local(&bytes), Ok(None));
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_read_ends_the_search() {
+        use RuleError::{Expression, Kind, Match, Selection, Substitution};
+        for (rule, is_it) in [
+            ("", matches!(local(&[""], "a@R"), Err(Kind(_)))),
+            ("DB:x", matches!(local(&["DB:x"], "a@R"), Err(Kind(_)))),
+            ("rule:", matches!(local(&["rule:"], "a@R"), Err(Kind(_)))),
+        ] {
+            assert!(is_it, "{rule}");
+        }
+        for rule in [
+            "[1:$1", "[1$1]", "[x:$1]", "[-1:$1]", "[1:$]", "[1:$x]", "[1:$2]", "[:$1]",
+        ] {
+            let found = local(&[&format!("RULE:{rule}"), "DEFAULT"], "a@R");
+            assert!(matches!(found, Err(Selection(_))), "{rule}: {found:?}");
+        }
+        let found = local(&["RULE:[1:$1](a", "DEFAULT"], "a@R");
+        assert!(matches!(found, Err(Match(_))), "{found:?}");
+        for rule in ["x", "s", "s/a", "s/a/b", "S/a/b/", "s/a/b/x", "s,a,b,"] {
+            let found = local(&[&format!("RULE:[1:$1]{rule}"), "DEFAULT"], "a@R");
+            assert!(matches!(found, Err(Substitution(_))), "{rule}: {found:?}");
+        }
+        for rule in ["(a[)", "s/a(/b/", "s/*/b/"] {
+            let found = local(&[&format!("RULE:[1:$1]{rule}"), "DEFAULT"], "a@R");
+            assert!(matches!(found, Err(Expression { .. })), "{rule}: {found:?}");
+        }
+        // A rule that does not apply is not looked at any further.
+        is(&["RULE:[2:$1](a[)", "DEFAULT"], "a@R", Some("a"));
+    }
+}
