@@ -10,12 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{
     AtFlags, Dir, FallocateFlags, Mode, OFlags, RenameFlags, Stat, fallocate, fchmod, fstat,
-    openat, renameat_with, statat, unlinkat,
+    renameat_with, statat, unlinkat,
 };
 use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::descriptor;
 use crate::error::{OpenError, StoreError};
 use crate::layout::{Header, Kind};
 use crate::map::Map;
@@ -65,9 +66,8 @@ impl MappedFile {
     ) -> Result<Option<(Self, Header)>, OpenError> {
         let name = kind.file_name();
         let path = directory.path().join(&name);
-        let flags =
-            OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = match openat(directory.fd(), &name, flags, Mode::empty()) {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = match descriptor::open(directory.fd(), &name, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
@@ -229,7 +229,7 @@ fn fill(
     let failed = |doing| move |errno| system(path, doing, errno);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(FILE_MODE);
-    let fd = openat(directory.fd(), temporary, flags, mode).map_err(failed("make it"))?;
+    let fd = descriptor::open(directory.fd(), temporary, flags, mode).map_err(failed("make it"))?;
     fchmod(&fd, mode).map_err(failed("set its mode"))?;
     allocate(&fd, path, header.bytes())?;
     let bytes: Vec<u8> = header

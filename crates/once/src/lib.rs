@@ -37,6 +37,7 @@ mod table;
 
 #[cfg(not(loom))]
 mod deposits;
+mod descriptor;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
