@@ -3,6 +3,7 @@
 pub mod ap;
 pub mod as_exchange;
 pub mod cred;
+pub mod impersonation;
 pub(crate) mod kdc_reply;
 #[cfg(test)]
 mod realms_for_tests;
