@@ -241,9 +241,11 @@ impl<'a> Initiator<'a> {
 
     /// The same, waiting as `io` does.
     async fn start_by(self, io: impl Io) -> Result<Step, Error> {
-        if let Some(wishes) = &self.negotiate {
-            NegMechs::check(wishes.mechanisms.as_ref())?;
-        }
+        let mechanisms = self.negotiate.as_ref().and_then(|wishes| {
+            let own = wishes.mechanisms.as_ref();
+            own.or_else(|| self.cred.neg_mechs())
+        });
+        NegMechs::check(mechanisms)?;
         let target = self.env.principal(self.target)?;
         let mechanism = if self.negotiate.is_some() {
             Oid::SPNEGO
@@ -267,7 +269,7 @@ impl<'a> Initiator<'a> {
         let host = self.env.host(false)?;
         let mark = copied::mark()?;
         let step = match &self.negotiate {
-            Some(wishes) => negotiate::initiate(ticket, target, options, wishes, &host),
+            Some(wishes) => negotiate::initiate(ticket, target, options, wishes, mechanisms, &host),
             None => gss_krb5::initiate(&ticket, &target, &options, &host),
         };
         let step = step.map_err(|failure| failure.error)?;
@@ -367,7 +369,7 @@ impl<'a> Acceptor<'a> {
         let side = Side::Accepts(self.cred.rcache(mechanism));
         let krb5 = self.krb5(mechanism)?;
         let mark = copied::mark().map_err(Error::from)?;
-        let acceptor = negotiate::acceptor(mechanism, self.mechanisms.as_ref(), krb5);
+        let acceptor = negotiate::acceptor(mechanism, self.mechanisms(), krb5);
         let step = acceptor.step(token, &side.host(env)?)?;
         Ok(Step::new(env, side, channel, mark, step))
     }
@@ -385,8 +387,13 @@ impl<'a> Acceptor<'a> {
         let side = Side::Accepts(self.cred.rcache(mechanism));
         let krb5 = || self.krb5(mechanism);
         let krb5 = [krb5()?, krb5()?, krb5()?];
-        let mechanisms = || negotiate::resume_acceptors(env, self.mechanisms.as_ref(), krb5);
+        let mechanisms = || negotiate::resume_acceptors(env, self.mechanisms(), krb5);
         Handshake::resume(env, token, side, channel, mechanisms)
+    }
+
+    fn mechanisms(&self) -> Option<&NegMechs> {
+        let own = self.mechanisms.as_ref();
+        own.or_else(|| self.cred.neg_mechs())
     }
 
     /// The mechanism's own acceptor.

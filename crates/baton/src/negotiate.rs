@@ -20,6 +20,7 @@ pub(crate) fn initiate(
     target: Principal,
     options: InitOptions,
     wishes: &Wishes,
+    mechanisms: Option<&NegMechs>,
     host: &Host<'_>,
 ) -> Result<Step, Failure> {
     let krb5 = Box::new(Krb5Offer {
@@ -28,7 +29,7 @@ pub(crate) fn initiate(
         options,
     });
     let offers: Vec<Box<dyn Offer>> = vec![krb5];
-    let offers = NegMechs::choose(wishes.mechanisms.as_ref(), offers, |offer| offer.oid());
+    let offers = NegMechs::choose(mechanisms, offers, |offer| offer.oid());
     let initiator = gss_spnego::Initiator::new(offers);
     match &wishes.hint {
         Some(hint) => initiator.hinted(hint).start(host),

@@ -170,6 +170,20 @@ fn a_list_says_what_may_be_negotiated() {
         let failure = accept(b"", &none).unwrap_err();
         assert_eq!(failure.error.major(), Major::BadMech);
     }
+    // A credential's own list, unless the handshake has one.
+    let limited = client.with_neg_mechs(others.clone());
+    assert_eq!(limited.neg_mechs(), Some(&others));
+    let initiator = || Initiator::new(&site.env, &limited, &name);
+    let error = initiator().negotiate().start().unwrap_err();
+    assert_eq!(error.major(), Major::BadMech);
+    assert!(initiator().neg_mechs(list(&[Oid::KRB5])).start().is_ok());
+    assert!(initiator().start().is_ok(), "it does not negotiate");
+    let (token, _) = start(&site, site.flags);
+    let limited = cred.with_neg_mechs(others.clone());
+    let failure = Acceptor::new(&site.env, &limited).step(&token).unwrap_err();
+    assert_eq!(failure.error.major(), Major::BadMech);
+    let acceptor = Acceptor::new(&site.env, &limited).neg_mechs(list(&[Oid::KRB5]));
+    assert!(acceptor.step(&token).is_ok());
     // What comes without a negotiation is not concerned.
     let (token, _) = site.begin();
     assert!(accept(&token, &others).is_ok());

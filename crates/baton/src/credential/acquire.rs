@@ -164,6 +164,7 @@ impl<'a> Acquire<'a> {
         Ok(Credential {
             elements: elements.into(),
             enctypes: cred.enctypes.clone(),
+            neg_mechs: cred.neg_mechs.clone(),
         })
     }
 

@@ -47,6 +47,7 @@ use crate::host::names as places;
 use crate::host::tickets::{Client, InitialOptions, Secret, keys_of};
 use crate::host::user::User;
 use crate::names;
+use crate::neg_mechs::NegMechs;
 use crate::tickets::password as password_secret;
 
 /// Whose keys an acceptor has, or whose tickets an initiator has, or both. Cheap to clone; clones share their tickets.
@@ -71,6 +72,8 @@ pub struct Credential {
     elements: Arc<[Element]>,
     /// The enctypes that contexts may use, if somebody limited them.
     enctypes: Option<Arc<[&'static Enctype]>>,
+    /// The mechanisms that may be negotiated, if somebody limited them.
+    neg_mechs: Option<Arc<NegMechs>>,
 }
 
 /// What a credential is used for (RFC 2743 §2.1.1).
@@ -146,6 +149,7 @@ impl Credential {
         Self {
             elements: elements.into_iter().collect(),
             enctypes: None,
+            neg_mechs: None,
         }
     }
 
@@ -345,9 +349,24 @@ impl Credential {
             return Err(CredentialError::NoEnctype.into());
         }
         Ok(Self {
-            elements: Arc::clone(&self.elements),
             enctypes: Some(known),
+            ..self.clone()
         })
+    }
+
+    /// The same credential, for negotiations among these mechanisms (`GSS_Set_neg_mechs`, RFC 4178 Appendix B.1), where a handshake
+    /// does not say it itself.
+    #[must_use]
+    pub fn with_neg_mechs(&self, mechanisms: NegMechs) -> Self {
+        Self {
+            neg_mechs: Some(Arc::new(mechanisms)),
+            ..self.clone()
+        }
+    }
+
+    /// The mechanisms that this credential's negotiations are among, if [somebody said it](Self::with_neg_mechs).
+    pub fn neg_mechs(&self) -> Option<&NegMechs> {
+        self.neg_mechs.as_deref()
     }
 
     /// What the first element that has it gives; else why the first has it not.

@@ -46,7 +46,8 @@ pub enum TokenError {
 }
 
 impl Credential {
-    /// `gss_export_cred`: the credential as bytes, for [`import`](Self::import) and for MIT's library. It stays usable.
+    /// `gss_export_cred`: the credential as bytes, for [`import`](Self::import) and for MIT's library. It stays usable. What may be
+    /// [negotiated](Self::with_neg_mechs) is not exported, as with MIT's library.
     ///
     /// The bytes are as secret as the credential: tickets in memory are in them with their session keys. `GSS_S_UNAVAILABLE` for keys
     /// of a keytab that is no file.
@@ -89,8 +90,8 @@ impl Credential {
             elements.push(read.element);
         }
         Ok(Self {
-            elements: elements.into(),
             enctypes,
+            ..Self::new(elements)
         })
     }
 }
