@@ -48,6 +48,14 @@ fn a_directory_of_caches_is_shared_with_their_programs() {
             listed.contains(&format!("Default principal: {}", client())),
             "{listed}"
         );
+        for library in Vendor::ALL {
+            let answer = user.peer(library, &directory, &["acquire", "initiate", "-"]);
+            assert_eq!(
+                (&*answer[0], &answer[2]),
+                ("0", &client()),
+                "{library:?}: {answer:?}"
+            );
+        }
     }
 }
 
