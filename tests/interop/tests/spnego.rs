@@ -723,3 +723,21 @@ fn half_open_environment(vendor: Vendor) -> Environment {
     config.transfer.half_open_keys = HalfOpenKeys::Given(Arc::new(keys));
     Environment::new(config).unwrap()
 }
+
+/// The third leg of DCE style is the mechanism's last token, so the initiator signs first, beside it. (Initiators of theirs do not: where
+/// their favourite is chosen, MIT's does not see that MICs are requested, and Heimdal's refuses.)
+#[test]
+fn dce_style_has_its_mics_beside_the_third_leg() {
+    for altered in [Altered::Nothing, Altered::OurMic, Altered::TheirMic] {
+        let mut theirs = peer(Vendor::Mit);
+        theirs.accept(None);
+        match negotiate(second_choice(Vendor::Mit, DCE), &mut theirs, altered) {
+            End::Established(ours, mics) => {
+                assert_eq!((altered, mics), (Altered::Nothing, [1, 1]));
+                exchange(&*ours, &mut theirs);
+            }
+            End::TheyRefuse => assert_eq!(altered, Altered::OurMic),
+            End::WeRefuse(error) => assert_eq!(error, PeerMisbehaved::MicWrong.into()),
+        }
+    }
+}
