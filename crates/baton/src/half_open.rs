@@ -145,6 +145,8 @@ impl Handshake {
                 Ok(Token::from(token))
             }
             Err(error) => {
+                // What was sealed, perhaps, and the service's keys.
+                crate::stack::wipe();
                 self.env.counters().export_refused(&error);
                 let error = Error::from(error);
                 tracing::warn!(accepting = self.side.accepts(), %error, "handshake not exported");

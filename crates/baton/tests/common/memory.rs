@@ -117,6 +117,55 @@ pub fn open_state(directory: &Path, token: &Token) -> Vec<u8> {
     state
 }
 
+/// The state in a half-open token of an acceptor's, read as an importer would, without redeeming it.
+pub fn open_half_open_state(keys: &gss_transfer::ServiceKeys, token: &Token) -> Vec<u8> {
+    struct Spy(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl gss_core::mechanism::Resume for Spy {
+        fn oid(&self) -> Oid {
+            Oid::KRB5
+        }
+        fn resume(
+            self: Box<Self>,
+            state: &[u8],
+        ) -> Result<Box<dyn gss_core::mechanism::DormantHandshake>, gss_core::error::Error>
+        {
+            *self.0.lock().unwrap() = state.to_vec();
+            Err(gss_core::error::Error::new(
+                gss_core::error::Major::Failure,
+                "seen",
+            ))
+        }
+    }
+    let seen = std::sync::Arc::default();
+    let importer = gss_transfer::half_open::HalfOpenImporter {
+        keys,
+        store: &OnceStore::memory(std::sync::Arc::new(super::now)),
+        identify: &|_| Identity {
+            user: rustix::process::geteuid().as_raw(),
+            user_namespace: Some(fs::metadata("/proc/self/ns/user").unwrap().ino()),
+            ..Identity::default()
+        },
+        accepting: true,
+        channel: gss_transfer::half_open::Channel::of(None),
+        now: super::now(),
+    };
+    let spy = Spy(std::sync::Arc::clone(&seen));
+    let error = importer.import(token.as_ref(), vec![Box::new(spy)]).err();
+    assert!(matches!(error, Some(gss_transfer::Error::Restore(_))));
+    let state = seen.lock().unwrap().clone();
+    assert!(!state.is_empty());
+    state
+}
+
+/// The state of the context within that of a handshake of DCE style: its last field.
+pub fn context_in(state: &[u8]) -> &[u8] {
+    let mut fields = FieldReader::new(state, state[0]).unwrap();
+    (0..=u8::MAX)
+        .filter_map(|number| fields.optional(number).unwrap())
+        .last()
+        .unwrap()
+}
+
 /// The fields of a state that are keys: those that an enctype's number follows.
 pub fn keys_in_state(state: &[u8]) -> Vec<Pattern> {
     let mut fields = FieldReader::new(state, state[0]).unwrap();

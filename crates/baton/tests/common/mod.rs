@@ -211,11 +211,15 @@ pub fn write_keys(directory: &Path, bytes: &[u8]) {
     let lines: Vec<String> = (bytes.iter())
         .map(|byte| format!("{byte:02x}").repeat(32))
         .collect();
+    write_key_text(directory, &lines.join("\n"));
+}
+
+pub fn write_key_text(directory: &Path, text: &str) {
     let fresh = keys_file(directory).with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     let options = options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(&fresh).unwrap();
-    file.write_all(lines.join("\n").as_bytes()).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
     std::fs::rename(fresh, keys_file(directory)).unwrap();
 }
 
