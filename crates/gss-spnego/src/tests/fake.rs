@@ -89,6 +89,13 @@ impl Fake {
         Box::new(self.context_at(initiates, 0, SequenceWindow::new(0, true, true)))
     }
 
+    /// One that its mechanism cannot transfer.
+    pub(super) fn untransferable(self) -> Box<dyn SecurityContext> {
+        let mut context = self.context_at(false, 0, SequenceWindow::new(0, true, true));
+        context.facts.flags = context.facts.flags.without(Flags::TRANS);
+        Box::new(context)
+    }
+
     fn context_at(self, initiates: bool, sent: u64, window: SequenceWindow) -> FakeContext {
         FakeContext {
             facts: Facts {

@@ -13,6 +13,7 @@ use super::fake::{
     A, B, C, FakeReader, HOST, Scene, choices, fake, going, numbers, run_moving, start,
 };
 use super::transcripts::{TABLE, words};
+use crate::half_open::Inner;
 use crate::{Acceptor, AcceptorResume, InitiatorResume, Reader};
 
 struct Now;
@@ -183,4 +184,10 @@ fn the_chosen_mechanism_must_be_there() {
     let resume = Box::new(AcceptorResume::new(acceptor, readers));
     let error = resume.resume(&state).err().unwrap();
     assert_eq!(error.major(), Major::DefectiveToken);
+}
+
+#[test]
+fn a_context_that_cannot_be_transferred_stays_with_its_negotiation() {
+    assert!(Inner::established(&*fake(A, 2).context(false)).is_some());
+    assert!(Inner::established(&*fake(A, 2).untransferable()).is_none());
 }
