@@ -10,7 +10,7 @@ use gss_core::mechanism::Resume;
 pub use gss_transfer::ServiceKeys;
 use gss_transfer::half_open::{Channel, HalfOpenExporter, HalfOpenImporter};
 
-use crate::context::{ExportOptions, Token, import_refused};
+use crate::context::{ExportOptions, Token};
 use crate::copied;
 use crate::environment::Environment;
 use crate::handshake::{Handshake, Side};
@@ -235,7 +235,12 @@ impl Handshake {
                 tracing::info!(accepting, "handshake imported");
                 Ok(handshake)
             }
-            Err(error) => Err(import_refused(env, error)),
+            Err(error) => {
+                env.counters().import_refused(&error);
+                let error = Error::from(error);
+                tracing::warn!(accepting, %error, "handshake not imported");
+                Err(error)
+            }
         }
     }
 }
