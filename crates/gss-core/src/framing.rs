@@ -24,16 +24,48 @@ impl std::error::Error for FrameError {}
 
 /// Frames `inner` as a token of `mechanism`.
 pub fn frame(mechanism: Oid, inner: &[u8]) -> Vec<u8> {
-    let oid = mechanism.bytes();
-    let length = 2 + oid.len() + inner.len();
-    let mut out = Vec::with_capacity(length + 8);
-    out.push(0x60);
-    put_length(&mut out, length);
-    out.push(0x06);
-    put_length(&mut out, oid.len());
-    out.extend_from_slice(oid);
+    let header = header_length(mechanism, inner.len());
+    let mut out = Vec::with_capacity(header + inner.len());
+    out.resize(header, 0);
+    put_header(mechanism, inner.len(), &mut out);
     out.extend_from_slice(inner);
     out
+}
+
+/// How many bytes a frame has in front of an inner token of `inner` bytes.
+pub fn header_length(mechanism: Oid, inner: usize) -> usize {
+    let oid = element_length(mechanism.bytes().len());
+    element_length(oid + inner) - inner
+}
+
+/// Writes what a frame has in front of an inner token of `inner` bytes.
+///
+/// # Panics
+/// If `out` does not have the [length](header_length) of it.
+pub fn put_header(mechanism: Oid, inner: usize, out: &mut [u8]) {
+    let oid = mechanism.bytes();
+    let rest = put_tag(0x60, element_length(oid.len()) + inner, out);
+    put_tag(0x06, oid.len(), rest).copy_from_slice(oid);
+}
+
+/// What a frame says of itself, whether all of it is there or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader<'a> {
+    /// The mechanism OID's contents octets.
+    pub oid: &'a [u8],
+    /// Where the inner token begins.
+    pub start: usize,
+    /// How many bytes it has.
+    pub inner: usize,
+}
+
+/// Reads what `bytes` begin with, where the inner token lies somewhere else in part or in whole.
+pub fn header(bytes: &[u8]) -> Option<FrameHeader<'_>> {
+    let (length, body) = tag_and_length(0x60, bytes)?;
+    let (oid, rest) = tagged(0x06, body)?;
+    let start = bytes.len() - rest.len();
+    let inner = length.checked_sub(body.len() - rest.len())?;
+    (!oid.is_empty()).then_some(FrameHeader { oid, start, inner })
 }
 
 /// The inner token of `token`, which must be framed for `mechanism` and end where its frame does.
@@ -53,19 +85,43 @@ pub fn open(token: &[u8]) -> Option<(&[u8], &[u8])> {
     (rest.is_empty() && !oid.is_empty()).then_some((oid, inner))
 }
 
-fn put_length(out: &mut Vec<u8>, length: usize) {
-    if length < 0x80 {
-        out.push(length as u8);
-        return;
-    }
-    let bytes = length.to_be_bytes();
-    let skip = length.leading_zeros() as usize / 8;
-    out.push(0x80 | (bytes.len() - skip) as u8);
-    out.extend_from_slice(&bytes[skip..]);
+/// How many bytes an element has whose contents have `length`.
+const fn element_length(length: usize) -> usize {
+    2 + length_octets(length) + length
 }
 
-/// The contents of the element that `bytes` begin with and what follows it; lengths in their shortest form only.
+/// How many octets a length has beyond its first one.
+const fn length_octets(length: usize) -> usize {
+    if length < 0x80 {
+        0
+    } else {
+        size_of::<usize>() - length.leading_zeros() as usize / 8
+    }
+}
+
+/// Writes tag and length, and gives what follows them.
+fn put_tag(tag: u8, length: usize, out: &mut [u8]) -> &mut [u8] {
+    let octets = length_octets(length);
+    let (place, rest) = out.split_at_mut(2 + octets);
+    place[0] = tag;
+    if octets == 0 {
+        place[1] = length as u8;
+    } else {
+        let bytes = length.to_be_bytes();
+        place[1] = 0x80 | octets as u8;
+        place[2..].copy_from_slice(&bytes[bytes.len() - octets..]);
+    }
+    rest
+}
+
+/// The contents of the element that `bytes` begin with and what follows it.
 fn tagged(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = tag_and_length(tag, bytes)?;
+    rest.split_at_checked(length)
+}
+
+/// The length of the element that `bytes` begin with, in its shortest form only, and what follows that.
+fn tag_and_length(tag: u8, bytes: &[u8]) -> Option<(usize, &[u8])> {
     let [found, first, rest @ ..] = bytes else {
         return None;
     };
@@ -73,7 +129,7 @@ fn tagged(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         return None;
     }
     if *first < 0x80 {
-        return rest.split_at_checked(usize::from(*first));
+        return Some((usize::from(*first), rest));
     }
     let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
     if digits.is_empty() || digits.len() > 4 || digits[0] == 0 {
@@ -82,10 +138,7 @@ fn tagged(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = digits
         .iter()
         .fold(0usize, |length, digit| length << 8 | usize::from(*digit));
-    if length < 0x80 {
-        return None;
-    }
-    rest.split_at_checked(length)
+    (length >= 0x80).then_some((length, rest))
 }
 
 #[cfg(test)]
@@ -107,6 +160,17 @@ mod tests {
             let longer = [&token[..], &[0]].concat();
             assert_eq!(unframe(Oid::KRB5, &longer), Err(FrameError::Malformed));
             let head = token.len() - size;
+            assert_eq!(header_length(Oid::KRB5, size), head);
+            let found = header(&token[..head]).expect("all of it");
+            let expected = FrameHeader {
+                oid: Oid::KRB5.bytes(),
+                start: head,
+                inner: size,
+            };
+            assert_eq!(found, expected, "{size}");
+            for cut in 0..head {
+                assert_eq!(header(&token[..cut]), None, "{size} cut to {cut}");
+            }
             for bit in 0..head * 8 {
                 let mut other = token.clone();
                 other[bit / 8] ^= 1 << (bit % 8);

@@ -25,6 +25,8 @@ pub struct SequenceWindow {
     next: u64,
     /// Bit `n` stands for the number `n + 1` before the next one.
     seen: u64,
+    /// Which bits a number has.
+    mask: u64,
 }
 
 /// How many numbers back a replay is noticed exactly.
@@ -39,6 +41,16 @@ impl SequenceWindow {
             first,
             next: 0,
             seen: 0,
+            mask: u64::MAX,
+        }
+    }
+
+    /// The same for numbers of 32 bits, after the last of which comes 0 again (RFC 1964 §1.2.1.2).
+    #[must_use]
+    pub const fn of_32_bits(self) -> Self {
+        Self {
+            mask: u32::MAX as u64,
+            ..self
         }
     }
 
@@ -55,6 +67,7 @@ impl SequenceWindow {
             first,
             next,
             seen,
+            mask: u64::MAX,
         }
     }
 
@@ -63,7 +76,7 @@ impl SequenceWindow {
         if !self.replay && !self.sequence {
             return Order::InOrder;
         }
-        let position = number.wrapping_sub(self.first);
+        let position = number.wrapping_sub(self.first) & self.mask;
         match position.checked_sub(self.next) {
             Some(gap) => self.advance(position, gap),
             None => self.look_back(self.next - position),
@@ -74,7 +87,7 @@ impl SequenceWindow {
         // The peer chooses the gap, so the shift is checked.
         let shift = u32::try_from(gap).ok().and_then(|gap| gap.checked_add(1));
         self.seen = shift.and_then(|by| self.seen.checked_shl(by)).unwrap_or(0) | 1;
-        self.next = position.wrapping_add(1);
+        self.next = position.wrapping_add(1) & self.mask;
         if gap > 0 && self.sequence {
             Order::Gap
         } else {
@@ -144,6 +157,20 @@ mod tests {
     fn neither_looks_at_nothing() {
         let mut window = SequenceWindow::new(0, false, false);
         assert_eq!([window.note(7), window.note(7)], [Order::InOrder; 2]);
+    }
+
+    #[test]
+    fn numbers_of_32_bits_go_around() {
+        let last = u64::from(u32::MAX);
+        let mut window = SequenceWindow::new(last - 1, true, true).of_32_bits();
+        for number in [last - 1, last, 0, 1] {
+            assert_eq!(window.note(number), Order::InOrder, "{number}");
+        }
+        assert_eq!(window.note(last), Order::Duplicate);
+        assert_eq!(window.note(3), Order::Gap);
+        let mut wide = SequenceWindow::new(last, true, true);
+        assert_eq!(wide.note(last), Order::InOrder);
+        assert_eq!(wide.note(0), Order::Gap, "as far as a number can be");
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::frame::{HandshakeToken, Style};
 use crate::initiate::first_number;
 use crate::keys::Keys;
 use crate::names::display;
+use crate::older::has_older_tokens;
 
 /// Whose keys an acceptor has: a snapshot of a keytab, which goes on as it was when the file changes.
 #[derive(Clone)]
@@ -321,9 +322,10 @@ impl Bound {
         let style = self.style;
         let anonymous = self.checked.request().flags & ticket_flags::ANONYMOUS != 0;
         let flags = self.flags | Flags::TRANS | Flags::PROT_READY | Flags::ANON.when(anonymous);
-        let answer = flags
-            .contains(Flags::MUTUAL)
-            .then(|| Answer::new(&self.checked, self.subkey_enctype, random));
+        let answer = flags.contains(Flags::MUTUAL).then(|| {
+            let dce = flags.contains(Flags::DCE_STYLE);
+            Answer::new(&self.checked, self.subkey_enctype, dce, random)
+        });
         let mut request = self.checked.into_request();
         let session_key = Arc::new(request.session_key);
         let initiators = match request.subkey.take() {
@@ -332,7 +334,7 @@ impl Bound {
         };
         let initiators_number = request.seq_number.unwrap_or(0);
         let (reply, acceptor_subkey, next) = match answer {
-            Some(answer) => (Some(answer.reply), Some(answer.subkey), answer.seq_number),
+            Some(answer) => (Some(answer.reply), answer.subkey, answer.seq_number),
             // Both directions start at the authenticator's number.
             None => (None, None, initiators_number),
         };
@@ -345,10 +347,11 @@ impl Bound {
                 locally_initiated: false,
                 expires: request.endtime + options.policy.clock_skew,
             },
-            keys: Keys {
+            keys: Keys::new(
                 initiators,
                 acceptor_subkey,
-            },
+                flags.contains(Flags::DCE_STYLE),
+            ),
             next: u64::from(next),
             window: SequenceWindow::new(
                 u64::from(initiators_number),
@@ -380,15 +383,19 @@ impl Bound {
 /// What the acceptor proves itself with.
 struct Answer {
     reply: Vec<u8>,
-    subkey: Key,
+    /// None where the tokens are those of RFC 1964, which do not tell whether they are under it. DCE style has it all the same.
+    subkey: Option<Key>,
     seq_number: u32,
 }
 
 impl Answer {
-    fn new(checked: &Checked, enctype: &'static Enctype, random: &dyn Random) -> Self {
-        let subkey = enctype.random_key(random);
+    fn new(checked: &Checked, enctype: &'static Enctype, dce: bool, random: &dyn Random) -> Self {
+        let request = checked.request();
+        let key = request.subkey.as_ref().unwrap_or(&request.session_key);
+        let older = [key.enctype(), enctype].map(|one| has_older_tokens(one.number()));
+        let subkey = (dce || older != [true; 2]).then(|| enctype.random_key(random));
         let seq_number = first_number(random);
-        let reply = checked.reply(Some(&subkey), Some(seq_number), random);
+        let reply = checked.reply(subkey.as_ref(), Some(seq_number), random);
         Self {
             reply,
             subkey,

@@ -151,8 +151,8 @@ impl SecurityContext for Context {
     }
 
     fn wrap_size_limit(&self, confidential: bool, token_size: u32) -> u32 {
-        let room = self.sender.room(confidential);
-        token_size.saturating_sub((room.before + room.after) as u32)
+        let limit = self.sender.size_limit(confidential, token_size as usize);
+        limit as u32
     }
 
     fn buffers(&self) -> Option<&dyn MessageBuffers> {
@@ -208,8 +208,8 @@ impl SecurityContext for Context {
 }
 
 impl MessageBuffers for Context {
-    fn room(&self, confidential: bool, _message: usize) -> Room {
-        self.sender.room(confidential)
+    fn room(&self, confidential: bool, message: usize) -> Room {
+        self.sender.room(confidential, message)
     }
 
     fn wrap_in_place(

@@ -62,6 +62,12 @@ pub enum Malformed {
     /// EC exceeds the plaintext or is not the checksum's length (RFC 4121 §4.2.3).
     #[error("the token's extra count does not fit")]
     ExtraCount,
+    /// A token of RFC 1964 names algorithms that do not go with its key (RFC 1964 §1.2.1, RFC 4757 §7).
+    #[error("the token's algorithms are not those of its key")]
+    Algorithm,
+    /// The padding of a token of RFC 1964 is not what it says of itself (§1.2.2.3), or the data is not made of whole blocks.
+    #[error("the token's padding does not fit its data")]
+    Padding,
     /// A MIC token says that it is sealed (RFC 4121 §4.2.2).
     #[error("a MIC token cannot be sealed")]
     SealedMic,
@@ -278,7 +284,9 @@ impl Error {
                 Malformed::TokenId => minor::G_WRONG_TOKID,
                 Malformed::Short => minor::G_TOK_TRUNC,
                 Malformed::Filler | Malformed::SealedMic => minor::G_BAD_TOK_HEADER,
+                Malformed::Algorithm => minor::G_BAD_TOK_HEADER,
                 Malformed::ExtraCount
+                | Malformed::Padding
                 | Malformed::ChecksumShort
                 | Malformed::BindingsLength
                 | Malformed::ChecksumPart => minor::KG_BAD_LENGTH,

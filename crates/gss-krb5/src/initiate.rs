@@ -263,10 +263,11 @@ impl Pending {
                 flags.contains(Flags::SEQUENCE),
             ),
             facts: self.facts,
-            keys: Keys {
-                initiators: Arc::new(self.subkey),
+            keys: Keys::new(
+                Arc::new(self.subkey),
                 acceptor_subkey,
-            },
+                flags.contains(Flags::DCE_STYLE),
+            ),
             next: u64::from(self.seq_number),
             authorization_data: Vec::new(),
             vouched: Default::default(),

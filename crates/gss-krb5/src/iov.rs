@@ -1,7 +1,10 @@
 //! Lists of buffers: the two at a token's ends, and what lies between them.
 
-use gss_core::message::{BufferError, BufferKind, IoVec, at_most_one, the_one};
+use gss_core::message::{BufferError, BufferKind, IoVec, IovLengths, at_most_one, the_one};
 use krb5_crypto::Piece;
+use zeroize::Zeroize;
+
+use crate::error::Malformed;
 
 /// The buffers at a token's ends, taken out of their list for as long as the pieces between them are worked on.
 pub(crate) struct Ends<'a> {
@@ -71,6 +74,53 @@ pub(crate) fn add_signed<'p>(iov: &'p [IoVec<'_>], list: &mut [&'p [u8]]) {
             IoVec::Data(bytes) | IoVec::Padding(bytes) => *entry = bytes,
             IoVec::SignOnly(bytes) => *entry = bytes,
             IoVec::Header(_) | IoVec::Trailer(_) | IoVec::Stream(_) | IoVec::MicToken(_) => {}
+        }
+    }
+}
+
+/// Cuts the buffers around the data to these lengths, if each is long enough.
+pub(crate) fn shorten(iov: &mut [IoVec<'_>], lengths: &IovLengths) -> Result<(), BufferError> {
+    let length = |piece: &IoVec<'_>| match piece {
+        IoVec::Header(_) => Some(lengths.header),
+        IoVec::Padding(_) => Some(lengths.padding),
+        IoVec::Trailer(_) => Some(lengths.trailer),
+        IoVec::Data(_) | IoVec::SignOnly(_) | IoVec::Stream(_) | IoVec::MicToken(_) => None,
+    };
+    for piece in iov.iter() {
+        let (buffer, found) = (piece.kind(), piece.bytes().len());
+        if let Some(needed) = length(piece).filter(|needed| *needed > found) {
+            return Err(BufferError::TooShort {
+                buffer,
+                needed,
+                found,
+            });
+        }
+    }
+    for piece in iov {
+        if let (Some(length), Some(buffer)) = (length(piece), piece.buffer_mut()) {
+            *buffer = &mut std::mem::take(buffer)[..length];
+        }
+    }
+    Ok(())
+}
+
+/// The parts of a received token have just the lengths that its header tells.
+pub(crate) fn exactly(buffer: BufferKind, found: usize, needed: usize) -> Result<(), Malformed> {
+    if found == needed {
+        Ok(())
+    } else {
+        Err(Malformed::BufferLength {
+            buffer,
+            needed,
+            found,
+        })
+    }
+}
+
+pub(crate) fn wipe_data(iov: &mut [IoVec<'_>]) {
+    for piece in iov {
+        if let IoVec::Data(bytes) = piece {
+            bytes.zeroize();
         }
     }
 }

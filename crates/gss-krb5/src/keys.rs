@@ -8,6 +8,7 @@ use gss_core::sequence::SequenceWindow;
 use krb5_crypto::{CipherKey, Key, KeyUsage, MacKey};
 use wire::random::Random;
 
+use crate::older::{Older, has_older_tokens};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::token::TokenFlags;
@@ -24,6 +25,14 @@ impl Role {
         match self {
             Self::Initiator => Self::Acceptor,
             Self::Acceptor => Self::Initiator,
+        }
+    }
+
+    /// The direction indicator (RFC 1964 §1.2.1.2).
+    pub(crate) const fn indicator(self) -> u8 {
+        match self {
+            Self::Initiator => 0,
+            Self::Acceptor => 0xff,
         }
     }
 
@@ -51,6 +60,19 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// The keys that messages are under. A token of RFC 1964 does not tell which one that is, so an acceptor's subkey counts
+    /// only where it makes its tokens those of RFC 4121, and in DCE style, where there always is one.
+    pub(crate) fn new(initiators: Arc<Key>, acceptor_subkey: Option<Key>, dce: bool) -> Self {
+        let counts = |subkey: &Key| {
+            let number = subkey.enctype().number();
+            dce || !has_older_tokens(number) || initiators.enctype().number() != number
+        };
+        Self {
+            acceptor_subkey: acceptor_subkey.filter(counts),
+            initiators,
+        }
+    }
+
     /// The two halves of a context, of which we are `us`.
     pub(crate) fn split(
         self: &Arc<Self>,
@@ -75,6 +97,10 @@ impl Keys {
             random,
         };
         let them = us.other();
+        let window = match sender.direction.has_older() {
+            true => window.of_32_bits(),
+            false => window,
+        };
         let receiver = Receiver {
             plain: toward(Whose::Initiators, them),
             acceptor_subkey: asserted.map(|whose| toward(whose, them)),
@@ -105,7 +131,9 @@ enum Whose {
 pub(crate) struct Direction {
     keys: Arc<Keys>,
     whose: Whose,
-    from: Role,
+    pub(crate) from: Role,
+    has_older: bool,
+    older: OnceLock<Option<Older>>,
     seal: OnceLock<CipherKey>,
     wrap_mac: OnceLock<MacKey>,
     mic: OnceLock<MacKey>,
@@ -121,12 +149,27 @@ impl Direction {
             keys,
             whose,
             from,
+            has_older: has_older_tokens(enctype.number()),
+            older: OnceLock::new(),
             seal: OnceLock::new(),
             wrap_mac: OnceLock::new(),
             mic: OnceLock::new(),
             confounder: enctype.confounder_length(),
             checksum: enctype.checksum_length(),
         }
+    }
+
+    /// Whether the tokens are those of RFC 1964.
+    pub(crate) const fn has_older(&self) -> bool {
+        self.has_older
+    }
+
+    /// For the tokens of RFC 1964, if those are what this key protects.
+    pub(crate) fn older(&self) -> Option<&Older> {
+        if !self.has_older {
+            return None;
+        }
+        (self.older).get_or_init(|| Older::new(self.key())).as_ref()
     }
 
     /// For Wrap tokens with confidentiality.

@@ -1,5 +1,7 @@
 //! Where the parts of a Wrap token lie (RFC 4121 §4.2.4, §4.2.5).
 
+use gss_core::message::IovLengths;
+
 use crate::keys::Direction;
 use crate::token::{HEADER, TokenFlags, WrapHeader};
 
@@ -91,6 +93,16 @@ impl Layout {
     /// What is behind it.
     pub(crate) fn after(&self) -> usize {
         if self.rotated { 0 } else { self.end() }
+    }
+
+    /// How long the buffers around the data are.
+    pub(crate) fn lengths(&self) -> IovLengths {
+        IovLengths {
+            header: self.before(),
+            padding: 0,
+            trailer: self.after(),
+            confidential: self.is_sealed(),
+        }
     }
 
     /// The header of such a token: its EC is the filler's length, or without confidentiality the checksum's

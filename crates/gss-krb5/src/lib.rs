@@ -6,7 +6,8 @@
 //! [saved](gss_core::mechanism::HalfOpen) too: an [`Acceptor`] goes on with what another began, and an [`InitiatorResume`].
 //!
 //! The exchange itself (RFC 4120 §3.2) is `krb5::exchange::ap`; what is here is what RFC 4121 adds: flags and channel
-//! bindings in the authenticator's checksum, what a ticket says of its client ([attributes](composite)), the choice of keys and the tokens of each message. Left out so far: the older tokens of RFC 1964, which no enctype here uses.
+//! bindings in the authenticator's checksum, what a ticket says of its client ([attributes](composite)), the choice of keys and
+//! the tokens of each message, which under keys of Triple DES and RC4 are the older ones of RFC 1964 and RFC 4757.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -25,6 +26,7 @@ mod keys;
 mod layout;
 pub mod minor;
 mod names;
+mod older;
 mod prf;
 mod receiver;
 mod sender;

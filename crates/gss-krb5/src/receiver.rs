@@ -10,7 +10,7 @@ use krb5_crypto::Piece;
 use zeroize::Zeroize;
 
 use crate::error::{Error, Local, Malformed, PeerMisbehaved};
-use crate::iov::{Ends, add_pieces, add_signed, check_kinds};
+use crate::iov::{Ends, add_pieces, add_signed, check_kinds, exactly, wipe_data};
 use crate::keys::{Direction, Role};
 use crate::layout::Layout;
 use crate::token::{HEADER, MicHeader, TokenFlags, WrapHeader};
@@ -28,23 +28,39 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Appends the message of a Wrap token to `out`, which is left as it was on an error.
     pub(crate) fn unwrap(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error> {
+        let start = out.len();
+        if let Some(older) = self.older(token) {
+            out.extend_from_slice(token);
+            let opened = self.older_in_place(older, &[], &mut out[start..]);
+            return self.keep(opened, start, out);
+        }
         let (header, body) = WrapHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
-        let start = out.len();
         let (moved, rest) = body.split_at(self.rotation(header, body.len()));
         out.reserve(body.len());
         out.extend_from_slice(rest);
         out.extend_from_slice(moved);
-        let body = &mut out[start..];
-        match open(direction, header, &[], body) {
-            Ok(data) => {
+        let opened = open(direction, header, &[], &mut out[start..])
+            .and_then(|data| Ok((data, self.note(header.seq, header.flags.is_sealed())?)));
+        self.keep(opened, start, out)
+    }
+
+    /// Leaves of what is behind `start` the message, or nothing.
+    fn keep(
+        &self,
+        opened: Result<(Range<usize>, Unwrapped), Error>,
+        start: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Unwrapped, Error> {
+        match opened {
+            Ok((data, unwrapped)) => {
                 let length = data.len();
-                body.copy_within(data, 0);
+                out[start..].copy_within(data, 0);
                 out.truncate(start + length);
-                self.note(header)
+                Ok(unwrapped)
             }
             Err(error) => {
-                body.zeroize();
+                out[start..].zeroize();
                 out.truncate(start);
                 Err(error)
             }
@@ -57,13 +73,19 @@ impl Receiver {
         associated: &[u8],
         token: &mut [u8],
     ) -> Result<(Range<usize>, Unwrapped), Error> {
+        if let Some(older) = self.older(token) {
+            return self.older_in_place(older, associated, token);
+        }
         let (header, body) = WrapHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
         let by = self.rotation(header, body.len());
         let body = &mut token[HEADER..];
         body.rotate_left(by);
         match open(direction, header, associated, body) {
-            Ok(data) => Ok((HEADER + data.start..HEADER + data.end, self.note(header)?)),
+            Ok(data) => {
+                let data = HEADER + data.start..HEADER + data.end;
+                Ok((data, self.note(header.seq, header.flags.is_sealed())?))
+            }
             Err(error) => {
                 body.zeroize();
                 Err(error)
@@ -87,7 +109,14 @@ impl Receiver {
     pub(crate) fn unwrap_iov(&self, iov: &mut [IoVec<'_>]) -> Result<Unwrapped, Error> {
         check_kinds(iov, &[BufferKind::MicToken])?;
         if let Some(stream) = at_most_one(iov, BufferKind::Stream)? {
-            return self.unwrap_stream(stream, iov);
+            return match self.older(iov[stream].bytes()) {
+                Some(older) => self.older_stream(older, stream, iov),
+                None => self.unwrap_stream(stream, iov),
+            };
+        }
+        let header = the_one(iov, BufferKind::Header)?;
+        if let Some(older) = self.older(iov[header].bytes()) {
+            return self.older_iov(older, iov);
         }
         if let Some(at) = at_most_one(iov, BufferKind::Padding)? {
             exactly(BufferKind::Padding, iov[at].bytes().len(), 0)?;
@@ -178,11 +207,14 @@ impl Receiver {
             wipe_data(iov);
             return Err(error.into());
         }
-        self.note(header)
+        self.note(header.seq, header.flags.is_sealed())
     }
 
     /// Verifies a MIC token for the message that is `parts` one after another.
     pub(crate) fn verify_mic(&self, parts: &[&[u8]], token: &[u8]) -> Result<Order, Error> {
+        if let Some(older) = self.older(token) {
+            return self.older_mic(older, parts, token);
+        }
         let (header, checksum) = MicHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
         let signed = header.to_bytes();
@@ -200,25 +232,30 @@ impl Receiver {
     }
 
     /// The keys that the token's own flags name (RFC 4121 §4.2.2).
-    fn direction(&self, flags: TokenFlags) -> Result<&Direction, PeerMisbehaved> {
+    fn direction(&self, flags: TokenFlags) -> Result<&Direction, Error> {
         if flags.sent_by() != self.peer {
-            return Err(PeerMisbehaved::Reflected);
+            return Err(PeerMisbehaved::Reflected.into());
         }
-        if !flags.uses_acceptor_subkey() {
-            return Ok(&self.plain);
+        let direction = if flags.uses_acceptor_subkey() {
+            let subkey = self.acceptor_subkey.as_ref();
+            subkey.ok_or(PeerMisbehaved::NoAcceptorSubkey)?
+        } else {
+            &self.plain
+        };
+        match direction.has_older() {
+            true => Err(Malformed::TokenId.into()),
+            false => Ok(direction),
         }
-        let subkey = self.acceptor_subkey.as_ref();
-        subkey.ok_or(PeerMisbehaved::NoAcceptorSubkey)
     }
 
-    fn note(&self, header: WrapHeader) -> Result<Unwrapped, Error> {
+    pub(crate) fn note(&self, seq: u64, confidential: bool) -> Result<Unwrapped, Error> {
         Ok(Unwrapped {
-            order: self.order(header.seq)?,
-            confidential: header.flags.is_sealed(),
+            order: self.order(seq)?,
+            confidential,
         })
     }
 
-    fn order(&self, seq: u64) -> Result<Order, Error> {
+    pub(crate) fn order(&self, seq: u64) -> Result<Order, Error> {
         let window = self.window.lock();
         Ok(window.map_err(|_| Local::Poisoned)?.note(seq))
     }
@@ -292,26 +329,5 @@ fn verify_ec(direction: &Direction, header: WrapHeader) -> Result<(), Malformed>
         Ok(())
     } else {
         Err(Malformed::ExtraCount)
-    }
-}
-
-/// The parts of a token have just the lengths that its header tells.
-fn exactly(buffer: BufferKind, found: usize, needed: usize) -> Result<(), Malformed> {
-    if found == needed {
-        Ok(())
-    } else {
-        Err(Malformed::BufferLength {
-            buffer,
-            needed,
-            found,
-        })
-    }
-}
-
-fn wipe_data(iov: &mut [IoVec<'_>]) {
-    for piece in iov {
-        if let IoVec::Data(bytes) = piece {
-            bytes.zeroize();
-        }
     }
 }

@@ -9,9 +9,10 @@ use gss_core::message::{
 use krb5_crypto::Piece;
 use wire::random::Random;
 
-use crate::iov::{Ends, add_pieces, add_signed, check_kinds, data_length};
+use crate::iov::{Ends, add_pieces, add_signed, check_kinds, data_length, shorten};
 use crate::keys::Direction;
 use crate::layout::{Around, Layout};
+use crate::older::Kind;
 use crate::token::{HEADER, MicHeader, TokenFlags, WrapHeader};
 
 /// One key, one direction, and the next sequence number.
@@ -33,8 +34,11 @@ impl Sender {
         self.next.fetch_add(count as u64, Ordering::Relaxed)
     }
 
-    /// What a token in one buffer adds to its message.
-    pub(crate) fn room(&self, sealed: bool) -> Room {
+    /// What a token in one buffer adds to a message of `message` bytes.
+    pub(crate) fn room(&self, sealed: bool, message: usize) -> Room {
+        if let Some(older) = self.direction.older() {
+            return Self::older_room(older, message);
+        }
         let layout = Layout::whole(&self.direction, sealed);
         Room {
             before: layout.before(),
@@ -42,15 +46,24 @@ impl Sender {
         }
     }
 
+    /// The longest message whose token has at most `size` bytes; 0 if none has.
+    pub(crate) fn size_limit(&self, sealed: bool, size: usize) -> usize {
+        if let Some(older) = self.direction.older() {
+            return Self::older_size_limit(older, size);
+        }
+        let room = self.room(sealed, 0);
+        size.saturating_sub(room.before + room.after)
+    }
+
     /// Appends the token of `message` with the number `seq` to `out`.
     pub(crate) fn wrap_into(&self, sealed: bool, seq: u64, message: &[u8], out: &mut Vec<u8>) {
-        let room = self.room(sealed);
+        let room = self.room(sealed, message.len());
         let start = out.len();
         out.reserve(room.before + message.len() + room.after);
         out.resize(start + room.before, 0);
         out.extend_from_slice(message);
         out.resize(out.len() + room.after, 0);
-        self.wrap(sealed, seq, &[], &mut out[start..]);
+        self.wrap(sealed, seq, &[], &mut out[start..], room);
     }
 
     /// Makes a token of `buffer`, which has room around its message.
@@ -61,13 +74,13 @@ impl Sender {
         buffer: &mut [u8],
         found: Room,
     ) -> Result<(), BufferError> {
-        let needed = self.room(sealed);
-        let room = needed.before + needed.after;
+        let room = found.before.saturating_add(found.after);
         let message = (buffer.len().checked_sub(room)).ok_or(BufferError::TooShort {
             buffer: BufferKind::Token,
             needed: room,
             found: buffer.len(),
         })?;
+        let needed = self.room(sealed, message);
         if found != needed {
             return Err(BufferError::Room {
                 message,
@@ -75,12 +88,15 @@ impl Sender {
                 found,
             });
         }
-        self.wrap(sealed, self.take(1), associated, buffer);
+        self.wrap(sealed, self.take(1), associated, buffer, needed);
         Ok(())
     }
 
     /// A token in one buffer: confounder, message and header's copy are one piece of it, which is the fastest to encrypt.
-    fn wrap(&self, sealed: bool, seq: u64, associated: &[u8], buffer: &mut [u8]) {
+    fn wrap(&self, sealed: bool, seq: u64, associated: &[u8], buffer: &mut [u8], room: Room) {
+        if let Some(older) = self.direction.older() {
+            return self.older_wrap(older, sealed, seq, associated, buffer, room);
+        }
         let layout = Layout::whole(&self.direction, sealed);
         let (token, checksum) = buffer.split_at_mut(buffer.len() - layout.checksum);
         let (place, body) = token.split_at_mut(HEADER);
@@ -114,13 +130,10 @@ impl Sender {
         confidential: bool,
         iov: &[IoVec<'_>],
     ) -> Result<IovLengths, BufferError> {
-        let layout = self.layout(confidential, iov)?;
-        Ok(IovLengths {
-            header: layout.before(),
-            padding: 0,
-            trailer: layout.after(),
-            confidential: layout.is_sealed(),
-        })
+        match self.direction.older() {
+            Some(older) => Ok(self.older_lengths(older, confidential, iov)?.0),
+            None => Ok(self.layout(confidential, iov)?.lengths()),
+        }
     }
 
     /// Protects what is in `iov` where it lies; tells whether it is encrypted.
@@ -129,13 +142,11 @@ impl Sender {
         confidential: bool,
         iov: &mut [IoVec<'_>],
     ) -> Result<bool, BufferError> {
+        if let Some(older) = self.direction.older() {
+            return self.older_wrap_iov(older, confidential, iov);
+        }
         let layout = self.layout(confidential, iov)?;
-        let lengths = [
-            (BufferKind::Header, layout.before()),
-            (BufferKind::Padding, 0),
-            (BufferKind::Trailer, layout.after()),
-        ];
-        shorten(iov, &lengths)?;
+        shorten(iov, &layout.lengths())?;
         let ends = Ends::take(iov)?;
         self.wrap_parts(&layout, layout.split(ends.header, ends.trailer), iov);
         ends.put_back(iov);
@@ -204,11 +215,17 @@ impl Sender {
     }
 
     pub(crate) fn mic_length(&self) -> usize {
+        if let Some(older) = self.direction.older() {
+            return older.front_length(Kind::Mic, 0);
+        }
         HEADER + self.direction.checksum
     }
 
     /// Makes a MIC token of `token`'s first bytes.
     pub(crate) fn get_mic(&self, parts: &[&[u8]], token: &mut [u8]) -> Result<usize, BufferError> {
+        if let Some(older) = self.direction.older() {
+            return self.older_mic(older, parts, token);
+        }
         let token = enough(BufferKind::MicToken, token, self.mic_length())?;
         let header = MicHeader {
             flags: self.flags,
@@ -229,28 +246,4 @@ impl Sender {
         place.copy_from_slice(&header);
         Ok(token.len())
     }
-}
-
-/// Cuts the buffers to these lengths, if each is long enough.
-fn shorten(iov: &mut [IoVec<'_>], lengths: &[(BufferKind, usize)]) -> Result<(), BufferError> {
-    let length = |piece: &IoVec<'_>| {
-        let mut wanted = lengths.iter().filter(|(kind, _)| *kind == piece.kind());
-        wanted.next().map(|(_, length)| *length)
-    };
-    for piece in iov.iter() {
-        let (buffer, found) = (piece.kind(), piece.bytes().len());
-        if let Some(needed) = length(piece).filter(|needed| *needed > found) {
-            return Err(BufferError::TooShort {
-                buffer,
-                needed,
-                found,
-            });
-        }
-    }
-    for piece in iov {
-        if let (Some(length), Some(buffer)) = (length(piece), piece.buffer_mut()) {
-            *buffer = &mut std::mem::take(buffer)[..length];
-        }
-    }
-    Ok(())
 }

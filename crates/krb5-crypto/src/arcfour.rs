@@ -145,7 +145,10 @@ impl ZeroizeOnDrop for Signer {}
 ///
 /// Their checksum is the first 8 bytes of the key's [`MacKey`](crate::MacKey): under usage 15 that of a MIC token, under
 /// usage 13 that of a wrap token.
-pub struct ArcfourTokens {
+pub struct ArcfourTokens(Box<TokenKeys>);
+
+/// Boxed, so that whoever moves them leaves no copy behind.
+struct TokenKeys {
     messages: Hmac<Md5>,
     sequences: Hmac<Md5>,
 }
@@ -156,20 +159,20 @@ impl ArcfourTokens {
         for (local, byte) in local.iter_mut().zip(key) {
             *local = byte ^ 0xf0;
         }
-        Self {
+        Self(Box::new(TokenKeys {
             messages: salted(&*local, [0; 4]),
             sequences: salted(key, [0; 4]),
-        }
+        }))
     }
 
     /// Encrypts or decrypts confounder, message and padding, the parts of one token, in place. The sequence number is the token's.
     pub fn message<'a>(&self, sequence: u32, parts: impl IntoIterator<Item = &'a mut [u8]>) {
-        apply(&self.messages, &sequence.to_be_bytes(), parts);
+        apply(&self.0.messages, &sequence.to_be_bytes(), parts);
     }
 
     /// Encrypts or decrypts the SND_SEQ field of a token whose SGN_CKSUM is `checksum`.
     pub fn sequence_number(&self, checksum: [u8; 8], field: &mut [u8; 8]) {
-        apply(&self.sequences, &checksum, [&mut field[..]]);
+        apply(&self.0.sequences, &checksum, [&mut field[..]]);
     }
 }
 

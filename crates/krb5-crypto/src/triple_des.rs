@@ -170,11 +170,12 @@ impl ZeroizeOnDrop for Sealer {}
 /// A key of enctype 16 as the tokens of RFC 1964 use it: as it is, nothing derived, and under an initial vector of theirs.
 ///
 /// Wipes itself. What it decrypts is not authenticated: the token's own checksum is what does that.
-pub struct TripleDesCbc(TdesEde3);
+pub struct TripleDesCbc(Box<TdesEde3>);
 
 impl TripleDesCbc {
     pub(crate) fn new(key: &[u8]) -> Self {
-        Self(expand(key))
+        // Boxed, so that whoever moves it leaves no copy behind.
+        Self(Box::new(expand(key)))
     }
 
     /// Encrypts whole blocks of 8 bytes in place.

@@ -13,7 +13,9 @@ use gss_core::sequence::{Order, SequenceWindow};
 use krb5_crypto::Enctype;
 use wire::time::Timestamp;
 
-use super::realm::{enctypes, one_bit_flips, random, same_key, signed, wrapped};
+use super::realm::{
+    enctypes, one_bit_flips, protected_bit_flips, random, same_key, signed, wrapped,
+};
 use crate::context::{Context, Established};
 use crate::error::{Error, Malformed, PeerMisbehaved};
 use crate::keys::Keys;
@@ -28,6 +30,11 @@ pub(super) struct Both {
 
 impl Both {
     pub(super) fn new(enctype: &'static Enctype, flags: Flags) -> Self {
+        Self::starting_at(enctype, flags, 0)
+    }
+
+    /// The same, where both sides' numbers start at `first`.
+    pub(super) fn starting_at(enctype: &'static Enctype, flags: Flags, first: u64) -> Self {
         let random = random();
         let (key, subkey) = (enctype.random_key(&*random), enctype.random_key(&*random));
         let end = |locally_initiated| {
@@ -41,12 +48,13 @@ impl Both {
             };
             Established {
                 facts,
-                keys: Keys {
-                    initiators: same_key(&key).into(),
-                    acceptor_subkey: Some(same_key(&subkey)),
-                },
-                next: 0,
-                window: SequenceWindow::new(0, true, true),
+                keys: Keys::new(
+                    same_key(&key).into(),
+                    Some(same_key(&subkey)),
+                    flags.contains(Flags::DCE_STYLE),
+                ),
+                next: first,
+                window: SequenceWindow::new(first, true, true),
                 authorization_data: Vec::new(),
                 vouched: Default::default(),
                 delegated: Vec::new(),
@@ -58,6 +66,18 @@ impl Both {
             initiator: end(true),
             acceptor: end(false),
         }
+    }
+
+    /// Contexts whose tokens are those of RFC 1964.
+    pub(super) fn older() -> impl Iterator<Item = Self> {
+        [16, 23].into_iter().map(|number| {
+            let enctype = Enctype::from_number(number).unwrap();
+            Self::new(enctype, Flags::NONE)
+        })
+    }
+
+    pub(super) fn of_both_forms() -> impl Iterator<Item = Self> {
+        Self::all().chain(Self::older())
     }
 
     pub(super) fn all() -> impl Iterator<Item = Self> {
@@ -606,7 +626,7 @@ fn more_pieces_than_a_few_arrive_too() {
 
 #[test]
 fn in_place_and_in_slices_is_as_it_is_in_a_vector() {
-    for both in Both::all() {
+    for both in Both::of_both_forms() {
         for length in (0..40).chain([1000, 70_000]) {
             for confidential in [true, false] {
                 let what = format!("{} {length} {confidential}", both.enctype);
@@ -702,7 +722,7 @@ fn room_that_is_not_there_is_told() {
 
 #[test]
 fn what_is_associated_is_protected_and_no_part_of_the_token() {
-    for both in Both::all() {
+    for both in Both::of_both_forms() {
         for confidential in [true, false] {
             for associated in [&b""[..], b"to bob", &[9; 100]] {
                 let what = format!("{} {confidential} {}", both.enctype, associated.len());
@@ -732,7 +752,7 @@ fn what_is_associated_is_protected_and_no_part_of_the_token() {
                     let error = unwrap(&other, &token).unwrap_err();
                     assert_eq!(error.major(), Major::BadMic, "{what} bit {bit}");
                 }
-                for (bit, other) in one_bit_flips(&token) {
+                for (bit, other) in protected_bit_flips(both.enctype.name(), confidential, &token) {
                     assert!(unwrap(associated, &other).is_err(), "{what} bit {bit}");
                 }
                 for cut in 0..token.len() {
@@ -752,7 +772,7 @@ fn what_is_associated_is_protected_and_no_part_of_the_token() {
 /// CVE-2025-57736: a wrong checksum over several slices, and over pieces, is refused; the right one is not.
 #[test]
 fn cve_2025_57736_a_mic_of_pieces_stands_for_them_alone() {
-    for both in Both::all() {
+    for both in Both::of_both_forms() {
         let (header, data) = (b"to bob", *b"attack at dawn");
         let mut token = vec![0xee; both.initiator.mic_length() + 5];
         let mut kept = data;
@@ -772,7 +792,7 @@ fn cve_2025_57736_a_mic_of_pieces_stands_for_them_alone() {
                 IoVec::MicToken(&mut token),
             ])
         };
-        for (bit, other) in one_bit_flips(&token) {
+        for (bit, other) in protected_bit_flips(both.enctype.name(), false, &token) {
             assert!(verify(header, &data, &other).is_err(), "{bit}");
             assert!(
                 both.acceptor

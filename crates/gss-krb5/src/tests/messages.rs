@@ -5,7 +5,10 @@ use gss_core::flags::Flags;
 use gss_core::mechanism::SecurityContext;
 use gss_core::sequence::Order;
 
-use super::realm::{ALL, Pair, TestRealm, enctypes, one_bit_flips, signed, wrapped};
+use super::buffers::Both;
+use super::realm::{
+    ALL, Pair, TestRealm, enctypes, one_bit_flips, protected_bit_flips, signed, wrapped,
+};
 use crate::error::{Error, Malformed, PeerMisbehaved};
 use crate::token::HEADER;
 
@@ -66,9 +69,20 @@ fn pairs() -> impl Iterator<Item = (String, Pair)> {
     })
 }
 
+/// These, and contexts whose tokens are those of RFC 1964.
+fn pairs_of_both_forms() -> impl Iterator<Item = (String, Pair)> {
+    pairs().chain(Both::older().map(|both| {
+        let pair = Pair {
+            initiator: Box::new(both.initiator),
+            acceptor: Box::new(both.acceptor),
+        };
+        (both.enctype.name().to_owned(), pair)
+    }))
+}
+
 #[test]
 fn messages_of_any_length_arrive_both_ways() {
-    for (name, pair) in pairs() {
+    for (name, pair) in pairs_of_both_forms() {
         for (from, to) in directions(&pair) {
             for length in (0..66).chain([1000, 16 * 1024, 100_000]) {
                 let message = vec![0x5a; length];
@@ -132,7 +146,7 @@ fn wrapping_allocates_once() {
 
 #[test]
 fn the_size_limit_is_exact() {
-    for (name, pair) in pairs() {
+    for (name, pair) in pairs_of_both_forms() {
         for confidential in [true, false] {
             let empty = wrapped(&*pair.initiator, confidential, b"").len() as u32;
             for size in (0..=empty + 70).chain([4096, 65536]) {
@@ -181,20 +195,20 @@ fn every_rotation_is_undone() {
 
 #[test]
 fn a_sealed_token_stands_for_itself_alone() {
-    altered(|context, message| wrapped(context, true, message));
+    altered(true, |context, message| wrapped(context, true, message));
 }
 
 #[test]
 fn a_plain_token_stands_for_itself_alone() {
-    altered(|context, message| wrapped(context, false, message));
+    altered(false, |context, message| wrapped(context, false, message));
 }
 
 /// Each bit flipped, each length cut and a byte added: an error, the window as it was, and the true token still good.
-fn altered(make: fn(&dyn SecurityContext, &[u8]) -> Vec<u8>) {
-    for (name, pair) in pairs() {
+fn altered(encrypted: bool, make: fn(&dyn SecurityContext, &[u8]) -> Vec<u8>) {
+    for (name, pair) in pairs_of_both_forms() {
         for (from, to) in directions(&pair) {
             let token = make(from, b"attack at dawn");
-            for (bit, other) in one_bit_flips(&token) {
+            for (bit, other) in protected_bit_flips(&name, encrypted, &token) {
                 // RRC is not authenticated (RFC 4121 §4.2.5), but a wrong one scrambles the rest.
                 assert!(unwrapped(to, &other).is_err(), "{name} bit {bit}");
                 assert!(
@@ -218,10 +232,10 @@ fn altered(make: fn(&dyn SecurityContext, &[u8]) -> Vec<u8>) {
 
 #[test]
 fn a_mic_stands_for_its_message_alone() {
-    for (name, pair) in pairs() {
+    for (name, pair) in pairs_of_both_forms() {
         for (from, to) in directions(&pair) {
             let token = signed(from, b"attack at dawn");
-            for (bit, other) in one_bit_flips(&token) {
+            for (bit, other) in protected_bit_flips(&name, false, &token) {
                 assert!(
                     to.verify_mic(b"attack at dawn", &other).is_err(),
                     "{name} bit {bit}"
@@ -330,7 +344,7 @@ fn an_own_token_sent_back_is_refused() {
 
 #[test]
 fn order_is_information_and_the_message_arrives() {
-    for (name, pair) in pairs() {
+    for (name, pair) in pairs_of_both_forms() {
         for (from, to) in directions(&pair) {
             let tokens: Vec<_> = (0..100_u8)
                 .map(|n| wrapped(from, n % 2 == 0, &[n]))

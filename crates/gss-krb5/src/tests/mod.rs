@@ -10,6 +10,7 @@ mod delegation;
 mod half_open;
 mod handshake;
 mod messages;
+mod older;
 mod realm;
 mod state;
 pub(crate) mod vectors;

@@ -344,3 +344,20 @@ pub(super) fn one_bit_flips(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8
         (bit, other)
     })
 }
+
+/// Every token that differs from one of RFC 1964 or RFC 4121 in one bit, but for those in the sequence number of an RC4 token that
+/// is not encrypted: that is under a stream cipher and no checksum (RFC 4757 §7.2), so whoever flips a bit in it changes the
+/// token's place in the sequence and nothing else.
+pub(super) fn protected_bit_flips(
+    name: &str,
+    encrypted: bool,
+    token: &[u8],
+) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    let unprotected = if name.starts_with("arcfour") && !encrypted {
+        // A frame of 13 bytes, and the token's names.
+        21..25
+    } else {
+        0..0
+    };
+    one_bit_flips(token).filter(move |(bit, _)| !unprotected.contains(&(bit / 8)))
+}

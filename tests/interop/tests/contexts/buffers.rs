@@ -8,10 +8,10 @@ use crate::dce::{self, DCE};
 use crate::parties::{Case, Pair, establish};
 
 /// Buffers by the letters of `peers/messages_peer.c`.
-type Buffers<'a> = &'a [(char, &'a [u8])];
+pub(crate) type Buffers<'a> = &'a [(char, &'a [u8])];
 
 /// Data and what is sign-only, as they lie between a header and a trailer.
-const SHAPES: [Buffers<'_>; 6] = [
+pub(crate) const SHAPES: [Buffers<'_>; 6] = [
     &[('D', b"attack at dawn")],
     &[('D', b"one block, 16 by")],
     &[
@@ -95,7 +95,7 @@ fn data_of(buffers: Buffers<'_>) -> Vec<u8> {
 }
 
 /// Wraps `buffers` on each side, lets the other unwrap them, and has the two agree about every length.
-fn exchange(
+pub(crate) fn exchange(
     context: &Context,
     theirs: &mut Peer,
     confidential: bool,
