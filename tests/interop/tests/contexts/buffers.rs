@@ -45,7 +45,10 @@ fn with_ends<'a>(
 }
 
 /// Our call on copies of `buffers`; what it left in them.
-fn ours<R>(buffers: Buffers<'_>, call: impl FnOnce(&mut [IoVec<'_>]) -> R) -> (R, Vec<Vec<u8>>) {
+pub(crate) fn ours<R>(
+    buffers: Buffers<'_>,
+    call: impl FnOnce(&mut [IoVec<'_>]) -> R,
+) -> (R, Vec<Vec<u8>>) {
     let mut copies: Vec<_> = (buffers.iter())
         .map(|(kind, bytes)| match kind {
             'H' | 'T' | 'M' | 'P' if bytes.is_empty() => vec![0; 200],
@@ -84,7 +87,7 @@ fn we_wrap(context: &Context, confidential: bool, buffers: Buffers<'_>) -> Vec<V
     left
 }
 
-fn kinds<'a>(buffers: Buffers<'_>, contents: &'a [Vec<u8>]) -> Vec<(char, &'a [u8])> {
+pub(crate) fn kinds<'a>(buffers: Buffers<'_>, contents: &'a [Vec<u8>]) -> Vec<(char, &'a [u8])> {
     let kinds = buffers.iter().map(|(kind, _)| *kind);
     kinds.zip(contents.iter().map(Vec::as_slice)).collect()
 }

@@ -10,7 +10,8 @@ use interop::Vendor;
 use interop::peer::{Peer, Stepped};
 use interop::realm::{CLIENT, PASSWORD, Realm, Service};
 
-use crate::buffers::{self, SHAPES};
+use crate::buffers::{self, Buffers, SHAPES};
+use crate::dce::DCE;
 use crate::parties::ALL_FLAGS;
 
 const OLDER: [Service; 2] = [
@@ -193,6 +194,55 @@ fn deprecated_enctypes_work_where_they_are_allowed_or_named() {
         ] {
             works(&realm, service, allowed);
             works(&realm, service, named);
+        }
+    }
+}
+
+/// The older tokens in DCE style: the frame ends in front of the data, which its sender has padded. Heimdal has it of RC4 alone,
+/// and (7.8) takes none that MIT takes.
+#[test]
+fn deprecated_enctypes_in_dce_style() {
+    const PIECES: Buffers<'_> = &[
+        ('H', b""),
+        ('S', b"a PDU's header: "),
+        ('D', b"attack at dawn, from the left, and behind"),
+        ('D', b"and now"),
+        ('S', b"its end"),
+    ];
+    for vendor in Vendor::ALL {
+        let realm = Realm::start_with(vendor, &OLDER);
+        for (service, named) in [(OLDER[0], "des3"), (OLDER[1], "rc4")] {
+            let (number, service, _) = service;
+            if (vendor, number) == (Vendor::Heimdal, 16) {
+                continue;
+            }
+            let what = format!("{vendor:?}, enctype {number}");
+            let env = environment(&realm, &format!("permitted_enctypes = {named}"));
+            let cred = Credential::with_password(&env, &Name::user(CLIENT), PASSWORD).unwrap();
+            let target = target(service);
+            let initiator = Initiator::new(&env, &cred, &target).flags(DCE);
+            let Step::Continue { token, next } = initiator.start().unwrap() else {
+                panic!("{what}: an answer is awaited");
+            };
+            let mut theirs = Peer::start(vendor, &realm, "none");
+            theirs.accept(None);
+            let Stepped::Continue(reply) = theirs.step(&token) else {
+                panic!("{what}: a third leg is awaited");
+            };
+            let Step::Done { token, context } = next.step(&reply).unwrap() else {
+                panic!("{what}: not done");
+            };
+            theirs.step(&token.unwrap()).token();
+            if vendor == Vendor::Mit {
+                buffers::exchange(&context, &mut theirs, true, PIECES, &what);
+            }
+            let (major, _, found) = theirs.buffers("wrap-iov 1", PIECES);
+            assert_eq!((major, found[0][0]), (0, 0x60), "{what}: an older token");
+            let (unwrapped, left) = buffers::ours(&buffers::kinds(PIECES, &found), |iov| {
+                context.unwrap_iov(iov)
+            });
+            unwrapped.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(left[2], PIECES[2].1, "{what}");
         }
     }
 }
