@@ -260,3 +260,84 @@ pub trait Restore: Send + Sync {
     /// Reads what [`SecurityContext::save`] wrote.
     fn restore(&self, state: &[u8]) -> Result<Box<dyn Dormant>, Error>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds a byte, and takes no empty message.
+    struct Fake;
+
+    impl SecurityContext for Fake {
+        fn facts(&self) -> &Facts {
+            panic!("nobody asks")
+        }
+
+        fn wrap(
+            &self,
+            confidential: bool,
+            message: &[u8],
+            out: &mut Vec<u8>,
+        ) -> Result<bool, Error> {
+            let [first, ..] = message else {
+                return Err(NotOffered("token of nothing").into());
+            };
+            out.extend_from_slice(message);
+            out.push(0);
+            Ok(confidential && *first != b'p')
+        }
+
+        fn unwrap(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error> {
+            let (_, message) = token.split_last().ok_or(NotOffered("token of nothing"))?;
+            out.extend_from_slice(message);
+            Ok(Unwrapped {
+                order: Order::InOrder,
+                confidential: true,
+            })
+        }
+
+        fn get_mic(&self, _: &[u8], _: &mut Vec<u8>) -> Result<(), Error> {
+            Err(NotOffered("MIC").into())
+        }
+
+        fn verify_mic(&self, _: &[u8], _: &[u8]) -> Result<Order, Error> {
+            Err(NotOffered("MIC").into())
+        }
+
+        fn wrap_size_limit(&self, _: bool, token_size: u32) -> u32 {
+            token_size
+        }
+
+        fn save(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+            Err(NotOffered("state").into())
+        }
+    }
+
+    fn batch<'a>(inputs: &[&'a [u8]], outputs: &'a mut [Vec<u8>]) -> Vec<Batched<'a>> {
+        let pairs = inputs.iter().zip(outputs);
+        pairs
+            .map(|(input, output)| Batched { input, output })
+            .collect()
+    }
+
+    #[test]
+    fn a_mechanism_without_batches_has_them_one_by_one() {
+        let mut outputs = vec![b"before ".to_vec(); 3];
+        let state = Fake.wrap_many(true, &mut batch(&[b"a", b"bc", b"d"], &mut outputs));
+        assert!(state.unwrap());
+        assert_eq!(outputs, [&b"before a\0"[..], b"before bc\0", b"before d\0"]);
+        // One that is not encrypted, and the batch is not.
+        let state = Fake.wrap_many(true, &mut batch(&[b"a", b"plain"], &mut outputs));
+        assert!(!state.unwrap());
+
+        let mut outputs = vec![b"before ".to_vec(); 3];
+        let error = Fake.wrap_many(true, &mut batch(&[b"a", b"", b"d"], &mut outputs));
+        assert_eq!(error.unwrap_err().major(), Major::Unavailable);
+        assert_eq!(outputs, [b"before "; 3], "none is wrapped");
+        let outcomes = Fake.unwrap_many(&mut batch(&[b"a\0", b"", b"d\0"], &mut outputs));
+        let passed: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
+        assert_eq!(passed, [true, false, true]);
+        assert_eq!(outputs, [&b"before a"[..], b"before ", b"before d"]);
+        assert!(Fake.buffers().is_none());
+    }
+}

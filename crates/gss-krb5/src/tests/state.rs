@@ -3,9 +3,11 @@
 use gss_core::flags::Flags;
 use gss_core::mechanism::{PrfKey, Restore, SecurityContext};
 use gss_core::sequence::Order;
+use krb5_crypto::Enctype;
 use once::{Tag, Taken};
 use wire::time::Timestamp;
 
+use super::buffers::Both;
 use super::realm::{ALL, Pair, TestRealm, enctypes, one_bit_flips, random, signed, wrapped};
 use crate::Krb5;
 
@@ -35,6 +37,24 @@ fn pairs() -> impl Iterator<Item = Pair> {
             realm.pair(ALL.without(Flags::MUTUAL) | mutual)
         })
     })
+}
+
+#[test]
+fn numbers_of_older_tokens_go_around_in_other_hands_too() {
+    for number in [16, 23] {
+        let enctype = Enctype::from_number(number).unwrap();
+        let both = Both::starting_at(enctype, ALL, u64::from(u32::MAX) - 1);
+        let mut ends: [Box<dyn SecurityContext>; 2] =
+            [Box::new(both.initiator), Box::new(both.acceptor)];
+        for _ in 0..4 {
+            let token = wrapped(&*ends[0], true, b"message");
+            let unwrapped = ends[1].unwrap(&token, &mut Vec::new()).unwrap();
+            assert_eq!(unwrapped.order, Order::InOrder, "{enctype}");
+            ends = ends.map(|end| moved(&*end));
+            let again = ends[1].unwrap(&token, &mut Vec::new()).unwrap();
+            assert_eq!(again.order, Order::Duplicate, "{enctype}");
+        }
+    }
 }
 
 #[test]
