@@ -12,6 +12,7 @@ use once::{Limits, ReplayAfterReset};
 
 use crate::half_open::{HalfOpen, HalfOpenKeys};
 use crate::host::accounts::Accounts;
+use crate::host::resolver::Resolver;
 use crate::host::user::has_foreign_rights;
 use crate::{Error, Major};
 
@@ -67,6 +68,8 @@ pub struct Config {
     pub transfer: Transfer,
     /// Where this host's users are looked up; else in `/etc/passwd`.
     pub accounts: Option<Arc<dyn Accounts>>,
+    /// Where hosts are looked up; else in `/etc/hosts`, and by the name servers in `/etc/resolv.conf`.
+    pub resolver: Option<Arc<dyn Resolver>>,
     /// How long an exchange with KDCs may take; else what `krb5.conf` says.
     pub kdc_timeout: Option<Duration>,
 }

@@ -18,6 +18,7 @@ use crate::counts::{Counters, TransferCounts};
 use crate::host::accounts::{Accounts, PasswdFile};
 use crate::host::mit_replay::{DIRECTORY, MitReplay};
 use crate::host::names::{NameProblem, RcacheName, rcache};
+use crate::host::resolver::{Resolver, SystemResolver};
 use crate::host::user::User;
 use crate::{Error, world};
 
@@ -124,6 +125,14 @@ impl Environment {
     /// What an acceptor accepts; an initiator looks at the enctypes too.
     pub(crate) fn policy(&self) -> &Policy {
         &self.0.policy
+    }
+
+    /// Where hosts are looked up.
+    pub(crate) fn resolver(&self) -> &dyn Resolver {
+        match &self.0.config.resolver {
+            Some(resolver) => &**resolver,
+            None => &SystemResolver,
+        }
     }
 
     /// The users of this host.

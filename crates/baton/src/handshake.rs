@@ -13,17 +13,19 @@ use gss_krb5::{AcceptOptions, InitOptions, ServiceTicket};
 use gss_spnego::Hint;
 use gss_transfer::half_open::{self, Channel};
 use krb5::formats::ccache::Credential as Ticket;
-use krb5::messages::ticket_flags;
+use krb5::messages::{error_code, ticket_flags};
 use krb5::principal::Principal;
 use once::ForkMark;
 
 use crate::context::{Context, Token};
 use crate::copied::{self, Copied};
-use crate::credential::Credential;
+use crate::credential::{Credential, CredentialError};
 use crate::environment::{Environment, Rcache};
 #[cfg(feature = "tokio")]
 use crate::host::kdc::Tokio;
 use crate::host::kdc::{Blocking, Io, at_once};
+use crate::host::tickets::{ExchangeError, ServiceTicketError, TicketError};
+use crate::names::second_choice;
 use crate::neg_mechs::NegMechs;
 use crate::negotiate::{self, Wishes};
 
@@ -246,14 +248,22 @@ impl<'a> Initiator<'a> {
             own.or_else(|| self.cred.neg_mechs())
         });
         NegMechs::check(mechanisms)?;
-        let target = self.env.principal(self.target)?;
+        let mut target = self.env.principal(self.target)?;
         let mechanism = if self.negotiate.is_some() {
             Oid::SPNEGO
         } else {
             Oid::KRB5
         };
         let ticket = self.cred.ticket_for(io, self.env, mechanism, &target);
-        let ticket = ticket.await?;
+        let ticket = match ticket.await {
+            Err(error) if is_unknown_service(&error) => {
+                let second = second_choice(self.target, self.env, &target).ok_or(error)?;
+                target = second;
+                let ticket = self.cred.ticket_for(io, self.env, mechanism, &target);
+                ticket.await?
+            }
+            other => other?,
+        };
         let policy = self.cred.limit(self.env.policy());
         let flags = self.wanted();
         let delegated = self.delegated(io, flags, mechanism, &target, &ticket).await;
@@ -314,6 +324,18 @@ impl Initiator<'_> {
             }
         }
     }
+}
+
+/// Whether a KDC does not know the service that a ticket was asked for.
+fn is_unknown_service(error: &Error) -> bool {
+    let refused = match error.cause::<CredentialError>() {
+        Some(CredentialError::Ticket(TicketError::Exchange(cause))) => Some(cause),
+        Some(CredentialError::Ticket(TicketError::Way(ServiceTicketError::Exchange(cause)))) => {
+            Some(cause)
+        }
+        _ => None,
+    };
+    matches!(refused, Some(ExchangeError::Refused(cause)) if cause.code == error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN)
 }
 
 /// Accepts a context: the service's side. See [`Initiator`] for both sides of a handshake.

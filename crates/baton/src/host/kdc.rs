@@ -3,7 +3,7 @@
 mod address;
 mod io;
 mod locate;
-mod srv;
+pub(super) mod srv;
 mod transport;
 
 use std::time::{Duration, Instant};

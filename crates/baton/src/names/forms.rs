@@ -7,13 +7,14 @@ use krb5::formats::settings::Settings;
 use krb5::principal::Principal;
 
 use super::error::NameError;
+use super::hostbased;
 use crate::Environment;
 
 /// The principal that `name` means.
 pub(crate) fn principal(name: &Name, env: &Environment) -> Result<Principal, NameError> {
     let (text, settings) = (name.text(), env.settings());
     match name.name_type() {
-        Oid::NT_HOSTBASED_SERVICE | Oid::NT_HOSTBASED_SERVICE_X => hostbased(name, settings),
+        Oid::NT_HOSTBASED_SERVICE | Oid::NT_HOSTBASED_SERVICE_X => hostbased::principal(name, env),
         // MIT takes a user's name for a principal's.
         Oid::NT_KRB5_PRINCIPAL | Oid::NT_USER_NAME => parse(text, settings),
         Oid::NT_KRB5_ENTERPRISE => enterprise(text, settings),
@@ -54,38 +55,6 @@ pub(super) fn may_be_ours(name: &Name) -> bool {
         Oid::NT_EXPORT_NAME | Oid::NT_COMPOSITE_EXPORT
     );
     !is_exported || exported(name).is_ok()
-}
-
-/// `service@host` is `service/host@REALM`, in the realm that `[domain_realm]` gives the host. No DNS: the host is the one
-/// that was named, in lower case.
-fn hostbased(name: &Name, settings: &Settings) -> Result<Principal, NameError> {
-    let text = || name.to_string();
-    let malformed = || NameError::Hostbased(text());
-    let whole = str::from_utf8(name.text()).map_err(|_| malformed())?;
-    let (service, host) = match whole.split_once('@') {
-        Some((service, host)) => (service, host.to_ascii_lowercase()),
-        None => (whole, local_host().ok_or_else(malformed)?),
-    };
-    let host = host.trim_end_matches('.');
-    if service.is_empty() || host.is_empty() {
-        return Err(malformed());
-    }
-    let realm = realm_of(host, settings).ok_or_else(|| NameError::NoRealm(text()))?;
-    Ok(Principal::service(service, host, realm))
-}
-
-/// The realm of a host: the one that is configured for it, else the default realm. (Guessing from the domain's spelling, as
-/// MIT does when all else fails, comes last.)
-fn realm_of(host: &str, settings: &Settings) -> Option<String> {
-    let configured = settings.domain_realm.configured(host).map(str::to_owned);
-    configured
-        .or_else(|| settings.default_realm.clone())
-        .or_else(|| settings.domain_realm.realm_of(host, None))
-}
-
-fn local_host() -> Option<String> {
-    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
-    Some(name.to_ascii_lowercase())
 }
 
 fn parse(text: &[u8], settings: &Settings) -> Result<Principal, NameError> {

@@ -2,6 +2,7 @@
 
 mod error;
 mod forms;
+mod hostbased;
 
 use gss_core::error::{Error, Major};
 use gss_core::name::{MechName, Name};
@@ -11,6 +12,7 @@ use krb5::principal::Principal;
 
 pub use self::error::NameError;
 pub(crate) use self::forms::principal;
+pub(crate) use self::hostbased::second_choice;
 use crate::Environment;
 
 /// The name of `principal`, as the mechanism displays it.

@@ -71,6 +71,13 @@ pub struct Settings {
     pub client_aware_channel_bindings: bool,
     /// Whether an acceptor that is for a service on one host takes tickets for that service on any.
     pub ignore_acceptor_hostname: bool,
+    /// Whether the names of hosts in services' names are those that DNS gives.
+    pub dns_canonicalize_hostname: CanonicalizeHostname,
+    /// Whether the name that a host's address has goes before the one its name leads to, where DNS is asked.
+    pub rdns: bool,
+    /// The domain of hosts' names without dots, where DNS is not asked or does not know them; empty for none; else the host's own
+    /// search domain.
+    pub qualify_shortname: Option<String>,
     /// Whether a user's `.k5login`, where there is one, names everybody who may log in as that user.
     pub k5login_authoritative: bool,
     /// Where those files are, by users' names; else `.k5login` in their home directories.
@@ -87,6 +94,18 @@ pub struct Settings {
     pub domain_realm: DomainRealm,
     /// `[capaths]`.
     pub capaths: Capaths,
+}
+
+/// Whether the names of hosts in services' names are those that DNS gives (`dns_canonicalize_hostname`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CanonicalizeHostname {
+    /// They are as they were given.
+    #[default]
+    No,
+    /// They are those that DNS gives, if it gives any.
+    Yes,
+    /// They are as they were given; if the KDC does not know such a service, those that DNS gives.
+    Fallback,
 }
 
 impl Default for Settings {
@@ -110,6 +129,9 @@ impl Default for Settings {
             enforce_ok_as_delegate: false,
             client_aware_channel_bindings: false,
             ignore_acceptor_hostname: false,
+            dns_canonicalize_hostname: CanonicalizeHostname::No,
+            rdns: true,
+            qualify_shortname: None,
             k5login_authoritative: true,
             k5login_directory: None,
             dns_lookup_kdc: true,
@@ -155,6 +177,9 @@ impl Settings {
             client_aware_channel_bindings: libdefaults
                 .boolean("client_aware_channel_bindings", false)?,
             ignore_acceptor_hostname: libdefaults.boolean("ignore_acceptor_hostname", false)?,
+            dns_canonicalize_hostname: libdefaults.dns_canonicalize_hostname()?,
+            rdns: libdefaults.boolean("rdns", true)?,
+            qualify_shortname: libdefaults.string("qualify_shortname"),
             k5login_authoritative: libdefaults.boolean("k5login_authoritative", true)?,
             k5login_directory: libdefaults.string("k5login_directory"),
             dns_lookup_kdc: libdefaults.dns_lookup_kdc()?,
@@ -215,6 +240,20 @@ impl Libdefaults<'_> {
             4 => Ok(Version::V4),
             _ => Err(relation.error(|name, value| ConfProblem::NotANumber { name, value })),
         }
+    }
+
+    /// `fallback`, or yes or no.
+    fn dns_canonicalize_hostname(&self) -> Result<CanonicalizeHostname, ConfError> {
+        let Some(relation) = self.relation("dns_canonicalize_hostname") else {
+            return Ok(CanonicalizeHostname::No);
+        };
+        if relation.value.eq_ignore_ascii_case("fallback") {
+            return Ok(CanonicalizeHostname::Fallback);
+        }
+        Ok(match relation.boolean()? {
+            true => CanonicalizeHostname::Yes,
+            false => CanonicalizeHostname::No,
+        })
     }
 
     /// `dns_fallback` is an old name for this one, and for another that is not read.

@@ -1,4 +1,4 @@
-//! DNS SRV records (RFC 2782), asked of the name servers in `/etc/resolv.conf` by ourselves, because the C library's resolver has no portable
+//! DNS records, SRV (RFC 2782) among them, asked of the name servers in `/etc/resolv.conf` by ourselves, because the C library's resolver has no portable
 //! call for them and waits as long as it likes.
 
 use std::fs;
@@ -34,6 +34,33 @@ pub(super) struct Srv {
     pub(super) target: String,
 }
 
+/// A kind of record that is asked for.
+pub(in crate::host) trait Record: Sized {
+    /// Its number.
+    const TYPE: TYPE;
+
+    /// What it says of `owner`, the name at the end of all aliases; nothing if it is of another kind or cannot be meant.
+    fn read(owner: &str, rdata: &RData<'_>) -> Option<Self>;
+}
+
+impl Record for Srv {
+    const TYPE: TYPE = TYPE::SRV;
+
+    fn read(_: &str, rdata: &RData<'_>) -> Option<Self> {
+        let RData::SRV(server) = rdata else {
+            return None;
+        };
+        let target = normal(&server.target);
+        let is_meant = server.port != 0 || target.is_empty();
+        (is_meant && is_host(&target)).then_some(Self {
+            priority: server.priority,
+            weight: server.weight,
+            port: server.port,
+            target,
+        })
+    }
+}
+
 /// Why DNS names no server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -52,15 +79,33 @@ pub enum SrvError {
 /// The servers of `name`, in the order in which they are to be tried.
 pub(super) fn lookup(name: &str, deadline: Instant) -> Result<Vec<Srv>, SrvError> {
     let configuration = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    lookup_at(&name_servers(&configuration), name, deadline)
+    records_of(&configuration, name, deadline).map(ordered)
 }
 
+#[cfg(test)]
 fn lookup_at(servers: &[SocketAddr], name: &str, deadline: Instant) -> Result<Vec<Srv>, SrvError> {
+    records_from(servers, name, deadline).map(ordered)
+}
+
+/// The records of `name`, from the name servers that `configuration`, a resolv.conf(5), lists.
+pub(in crate::host) fn records_of<T: Record>(
+    configuration: &str,
+    name: &str,
+    deadline: Instant,
+) -> Result<Vec<T>, SrvError> {
+    records_from(&name_servers(configuration), name, deadline)
+}
+
+pub(in crate::host) fn records_from<T: Record>(
+    servers: &[SocketAddr],
+    name: &str,
+    deadline: Instant,
+) -> Result<Vec<T>, SrvError> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for server in servers.iter().cycle().take(servers.len() * ROUNDS) {
         let until = deadline.min(Instant::now() + PATIENCE);
         match ask(*server, name, until)? {
-            Ok(Answer::Records(records)) => return Ok(ordered(records)),
+            Ok(Answer::Records(records)) => return Ok(records),
             Ok(Answer::None) => return Err(SrvError::Empty),
             Err(error) => last = error,
         }
@@ -90,14 +135,18 @@ fn name_servers(configuration: &str) -> Vec<SocketAddr> {
     servers
 }
 
-enum Answer {
-    Records(Vec<Srv>),
+enum Answer<T> {
+    Records(Vec<T>),
     None,
 }
 
-fn ask(server: SocketAddr, name: &str, until: Instant) -> Result<io::Result<Answer>, SrvError> {
+fn ask<T: Record>(
+    server: SocketAddr,
+    name: &str,
+    until: Instant,
+) -> Result<io::Result<Answer<T>>, SrvError> {
     let id = u16::from_ne_bytes(array(&SystemRandom));
-    let query = query(id, name).ok_or(SrvError::NotADomain)?;
+    let query = query::<T>(id, name).ok_or(SrvError::NotADomain)?;
     let answer = by_datagram(server, &query, id, name, until);
     Ok(match answer {
         Ok(None) => by_stream(server, &query, id, name, until),
@@ -106,7 +155,7 @@ fn ask(server: SocketAddr, name: &str, until: Instant) -> Result<io::Result<Answ
     })
 }
 
-fn query(id: u16, name: &str) -> Option<Vec<u8>> {
+fn query<T: Record>(id: u16, name: &str) -> Option<Vec<u8>> {
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_host_byte);
     if !name.trim_end_matches('.').split('.').all(is_label) {
         return None;
@@ -114,7 +163,7 @@ fn query(id: u16, name: &str) -> Option<Vec<u8>> {
     let mut packet = Packet::new_query(id);
     packet.set_flags(PacketFlag::RECURSION_DESIRED);
     let name = Name::new(name).ok()?;
-    let (kind, class) = (QTYPE::TYPE(TYPE::SRV), QCLASS::CLASS(CLASS::IN));
+    let (kind, class) = (QTYPE::TYPE(T::TYPE), QCLASS::CLASS(CLASS::IN));
     packet
         .questions
         .push(Question::new(name, kind, class, false));
@@ -122,13 +171,13 @@ fn query(id: u16, name: &str) -> Option<Vec<u8>> {
 }
 
 /// The answer; none if it does not fit into a datagram.
-fn by_datagram(
+fn by_datagram<T: Record>(
     server: SocketAddr,
     query: &[u8],
     id: u16,
     name: &str,
     until: Instant,
-) -> io::Result<Option<Answer>> {
+) -> io::Result<Option<Answer<T>>> {
     let any: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -150,13 +199,13 @@ fn by_datagram(
     }
 }
 
-fn by_stream(
+fn by_stream<T: Record>(
     server: SocketAddr,
     query: &[u8],
     id: u16,
     name: &str,
     until: Instant,
-) -> io::Result<Answer> {
+) -> io::Result<Answer<T>> {
     let mut stream = TcpStream::connect_timeout(&server, left(until)?)?;
     stream.set_write_timeout(Some(left(until)?))?;
     let length = u16::try_from(query.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -194,21 +243,21 @@ fn left(until: Instant) -> io::Result<Duration> {
     Ok(left)
 }
 
-enum Reading {
-    Answer(Answer),
+enum Reading<T> {
+    Answer(Answer<T>),
     Truncated,
     /// The name server does not or cannot say.
     Refused,
     NotTheAnswer,
 }
 
-fn read_answer(bytes: &[u8], id: u16, name: &str) -> Reading {
+fn read_answer<T: Record>(bytes: &[u8], id: u16, name: &str) -> Reading<T> {
     let Some(packet) = parse(bytes).filter(|packet| packet.id() == id) else {
         return Reading::NotTheAnswer;
     };
     let is_ours = |question: &Question<'_>| {
         normal(&question.qname) == name.trim_end_matches('.').to_ascii_lowercase()
-            && question.qtype == QTYPE::TYPE(TYPE::SRV)
+            && question.qtype == QTYPE::TYPE(T::TYPE)
     };
     let ours = matches!(&packet.questions[..], [question] if is_ours(question));
     if !packet.has_flags(PacketFlag::RESPONSE) || !ours {
@@ -242,11 +291,11 @@ fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
     Packet::parse(bytes).ok()
 }
 
-fn normal(name: &Name<'_>) -> String {
+pub(in crate::host) fn normal(name: &Name<'_>) -> String {
     name.to_string().trim_end_matches('.').to_ascii_lowercase()
 }
 
-fn records(packet: &Packet<'_>, name: &str) -> Vec<Srv> {
+fn records<T: Record>(packet: &Packet<'_>, name: &str) -> Vec<T> {
     let mut owner = name.trim_end_matches('.').to_ascii_lowercase();
     for _ in 0..MAX_ALIASES {
         let mut answers = packet.answers.iter();
@@ -260,20 +309,15 @@ fn records(packet: &Packet<'_>, name: &str) -> Vec<Srv> {
         }
     }
     let answers = packet.answers.iter();
-    let servers = answers.filter(|record| normal(&record.name) == owner);
-    servers
-        .filter_map(|record| match &record.rdata {
-            RData::SRV(server) => Some(Srv {
-                priority: server.priority,
-                weight: server.weight,
-                port: server.port,
-                target: normal(&server.target),
-            }),
-            _ => None,
-        })
-        .filter(|server| server.port != 0 || server.target.is_empty())
-        .filter(|server| server.target.bytes().all(is_host_byte))
+    answers
+        .filter(|record| normal(&record.name) == owner)
+        .filter_map(|record| T::read(&owner, &record.rdata))
         .collect()
+}
+
+/// Whether a name has the bytes of a host's.
+pub(in crate::host) fn is_host(name: &str) -> bool {
+    name.bytes().all(is_host_byte)
 }
 
 fn is_host_byte(byte: u8) -> bool {

@@ -88,8 +88,7 @@ fn a_value_of_the_wrong_kind_is_an_error_with_its_place() {
 /// What MIT's library would do with them is told in `docs/behaviour.md`; here nothing hangs on them, not even an error.
 #[test]
 fn what_has_no_effect_is_not_read() {
-    let text = "[libdefaults]\n canonicalize = 7\n\
-                dns_canonicalize_hostname = 7\n rdns = 7\n qualify_shortname = 7\n dns_lookup_realm = 7\n";
+    let text = "[libdefaults]\n canonicalize = 7\n dns_lookup_realm = 7\n";
     let with = format!("{:?}", settings(text).unwrap());
     assert_eq!(with, format!("{:?}", settings("").unwrap()));
 }
@@ -127,6 +126,35 @@ fn delegation_and_bindings_are_as_the_program_asks_unless_it_is_said_otherwise()
     );
     assert_eq!(read("enforce_ok_as_delegate = 7"), None);
     assert_eq!(read("client_aware_channel_bindings = 7"), None);
+}
+
+#[test]
+fn hosts_names_are_as_given_unless_it_is_said_otherwise() {
+    let of = |line: &str| {
+        let found = settings(&format!("[libdefaults]\n{line}\n"));
+        found.map(|found| {
+            (
+                found.dns_canonicalize_hostname,
+                found.rdns,
+                found.qualify_shortname,
+            )
+        })
+    };
+    let (no, yes) = (CanonicalizeHostname::No, CanonicalizeHostname::Yes);
+    assert_eq!(of("").unwrap(), (no, true, None));
+    assert_eq!(of("dns_canonicalize_hostname = true").unwrap().0, yes);
+    assert_eq!(of("dns_canonicalize_hostname = off").unwrap().0, no);
+    assert_eq!(
+        of("dns_canonicalize_hostname = Fallback").unwrap().0,
+        CanonicalizeHostname::Fallback
+    );
+    assert!(!of("rdns = no").unwrap().1);
+    assert_eq!(
+        of("qualify_shortname = \"\"").unwrap().2.as_deref(),
+        Some("")
+    );
+    assert!(of("dns_canonicalize_hostname = 7").is_err());
+    assert!(of("rdns = 7").is_err());
 }
 
 #[test]

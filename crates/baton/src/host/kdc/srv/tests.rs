@@ -230,22 +230,25 @@ fn nothing_waits_beyond_the_deadline() {
 
 #[test]
 fn a_damaged_answer_is_none() {
-    let query = query(7, NAME).unwrap();
+    let query = query::<Srv>(7, NAME).unwrap();
     let good = one(&query).remove(0);
     assert!(matches!(
-        read_answer(&good, 7, NAME),
+        read_answer::<Srv>(&good, 7, NAME),
         Reading::Answer(Answer::Records(_))
     ));
     for cut in 0..good.len() {
         assert!(
-            matches!(read_answer(&good[..cut], 7, NAME), Reading::NotTheAnswer),
+            matches!(
+                read_answer::<Srv>(&good[..cut], 7, NAME),
+                Reading::NotTheAnswer
+            ),
             "cut to {cut}"
         );
     }
     for bit in 0..good.len() * 8 {
         let mut other = good.clone();
         other[bit / 8] ^= 1 << (bit % 8);
-        if let Reading::Answer(Answer::Records(records)) = read_answer(&other, 7, NAME) {
+        if let Reading::Answer(Answer::Records(records)) = read_answer::<Srv>(&other, 7, NAME) {
             assert!(
                 records
                     .iter()
