@@ -216,16 +216,24 @@ impl Attributes for TicketAttributes {
         self.nameattr(name.strip_prefix(NAMEATTR)?)
     }
 
-    /// What MIT's library writes: a count of modules, each its name and its state, here that of the PAC; it passes over what
-    /// follows, which is all that we know.
+    /// What MIT's library writes: a count of modules, each its name and its state, here those of the PAC and of indicators; it
+    /// passes over what follows, which is all that we know.
     fn export(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let pac = self.pac();
-        put_number(u32::from(pac.is_some()), &mut out);
+        let (pac, indicators) = (self.pac(), &self.vouched.indicators);
+        let modules = u32::from(pac.is_some()) + u32::from(!indicators.is_empty());
+        put_number(modules, &mut out);
         if let Some(pac) = pac {
-            put_bytes(MODULE, &mut out);
+            put_bytes(PAC_MODULE, &mut out);
             put_bytes(pac.bytes(), &mut out);
             put_number(u32::from(self.vouched.pac), &mut out);
+        }
+        if !indicators.is_empty() {
+            put_bytes(INDICATORS_MODULE, &mut out);
+            put_number(indicators.len() as u32, &mut out);
+            indicators
+                .iter()
+                .for_each(|one| put_bytes(one.as_bytes(), &mut out));
         }
         out.extend_from_slice(OURS);
         let mut fields = FieldWriter::new(&mut out, VERSION);
@@ -244,8 +252,11 @@ impl fmt::Debug for TicketAttributes {
     }
 }
 
-/// The one module of MIT's library that exports anything.
-const MODULE: &[u8] = b"mspac";
+/// The modules of MIT's library that export something.
+const PAC_MODULE: &[u8] = b"mspac";
+const INDICATORS_MODULE: &[u8] = b"authentication-indicators";
+/// How many indicators there could be.
+const MAX_INDICATORS: u32 = 64;
 /// Where our part of an export begins.
 const OURS: &[u8] = b"baton";
 const VERSION: u8 = 1;
@@ -281,32 +292,44 @@ pub fn composite(principal: Principal, attributes: &[u8]) -> Result<MechName, Ma
 }
 
 fn mits(reader: &mut Reader<'_>) -> Result<TicketAttributes, Malformed> {
-    let mut found = (Vec::new(), false);
+    let mut found = TicketAttributes {
+        principal: None,
+        authentic: false,
+        authorization_data: Vec::new(),
+        vouched: Vouched::default(),
+    };
     let count = reader.u32_be().map_err(cut)?;
     if count > MAX_MODULES {
         return Err(Malformed::Attributes);
     }
     for _ in 0..count {
-        if counted(reader).map_err(cut)? != MODULE {
-            return Err(Malformed::Attributes);
-        }
-        let pac = counted(reader).map_err(cut)?;
-        let verified = reader.u32_be().map_err(cut)? != 0;
-        if !pac.is_empty() {
-            Pac::parse(pac).map_err(|_| Malformed::Attributes)?;
-            found = (contained(pac), verified);
+        match counted(reader).map_err(cut)? {
+            PAC_MODULE => {
+                let pac = counted(reader).map_err(cut)?;
+                let verified = reader.u32_be().map_err(cut)? != 0;
+                if !pac.is_empty() {
+                    Pac::parse(pac).map_err(|_| Malformed::Attributes)?;
+                    found.authorization_data = contained(pac);
+                    found.vouched.pac = verified;
+                }
+            }
+            INDICATORS_MODULE => found.vouched.indicators = mits_indicators(reader)?,
+            _ => return Err(Malformed::Attributes),
         }
     }
-    let (authorization_data, pac) = found;
-    Ok(TicketAttributes {
-        principal: None,
-        authentic: false,
-        authorization_data,
-        vouched: Vouched {
-            pac,
-            indicators: Vec::new(),
-        },
-    })
+    Ok(found)
+}
+
+fn mits_indicators(reader: &mut Reader<'_>) -> Result<Vec<String>, Malformed> {
+    let count = reader.u32_be().map_err(cut)?;
+    if count > MAX_INDICATORS {
+        return Err(Malformed::Attributes);
+    }
+    let one = |_| {
+        let text = counted(reader).map_err(cut)?.to_vec();
+        String::from_utf8(text).map_err(|_| Malformed::Attributes)
+    };
+    (0..count).map(one).collect()
 }
 
 /// A PAC as a ticket has it.

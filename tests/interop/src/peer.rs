@@ -287,6 +287,11 @@ impl Peer {
         (number(&answer, 1), unhex(&answer[3]))
     }
 
+    /// A command that another file than `peers/gss_peer.c` has: the words of the answer.
+    pub fn call(&mut self, command: &str) -> Vec<String> {
+        self.ask(command)
+    }
+
     fn ask(&mut self, command: &str) -> Vec<String> {
         writeln!(self.input, "{command}").expect("the peer reads");
         self.answer(command)
