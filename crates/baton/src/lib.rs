@@ -20,6 +20,7 @@ mod half_open;
 mod handshake;
 pub mod host;
 mod identity;
+mod impersonation;
 mod local;
 pub mod mechanisms;
 mod messages;

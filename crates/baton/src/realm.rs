@@ -48,6 +48,8 @@ pub struct Builder {
     users: Vec<(String, String)>,
     services: Vec<String>,
     enctypes: Vec<i32>,
+    trusts: Vec<(String, String)>,
+    delegations: Vec<(String, String)>,
 }
 
 /// A development realm that serves until this value is dropped. See the [module](self): **not for production**.
@@ -124,6 +126,21 @@ impl Builder {
         self
     }
 
+    /// Shares keys made of a password with another realm, which must do the same: users of each then reach services of
+    /// the other.
+    #[must_use]
+    pub fn trust(mut self, realm: impl Into<String>, password: impl Into<String>) -> Self {
+        self.trusts.push((realm.into(), password.into()));
+        self
+    }
+
+    /// Lets a service act in any user's name towards another one: [`Credential::impersonate`].
+    #[must_use]
+    pub fn delegation(mut self, service: impl Into<String>, target: impl Into<String>) -> Self {
+        self.delegations.push((service.into(), target.into()));
+        self
+    }
+
     /// Enctypes of keys, by number, instead of all four: tickets and session keys are of the first one.
     #[must_use]
     pub fn enctypes(mut self, enctypes: impl Into<Vec<i32>>) -> Self {
@@ -170,6 +187,21 @@ impl Builder {
             let service = principal(name, &self.realm)?;
             principals.add_random(service.clone(), &enctypes, &SystemRandom);
             services.push(service);
+        }
+        for (with, password) in &self.trusts {
+            principals
+                .add_trust(with, password.as_bytes(), &enctypes)
+                .map_err(|cause| RealmError::Password {
+                    name: with.clone(),
+                    cause,
+                })?;
+        }
+        for (service, target) in &self.delegations {
+            let service = principal(service, &self.realm)?;
+            let target = principal(target, &self.realm)?;
+            let delegations = principals.delegations_mut();
+            delegations.trust(service.clone());
+            delegations.allow(service, target);
         }
         let kdc = Arc::new(RwLock::new(Kdc::new(principals, Policy::default())));
         let server = serve(self.address, Arc::clone(&kdc)).map_err(|cause| RealmError::Io {
@@ -225,6 +257,8 @@ impl DevelopmentRealm {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             users: Vec::new(),
             services: Vec::new(),
+            trusts: Vec::new(),
+            delegations: Vec::new(),
             enctypes: DEFAULT_ENCTYPES
                 .iter()
                 .map(|enctype| enctype.number())

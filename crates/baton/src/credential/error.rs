@@ -173,16 +173,6 @@ pub enum CredentialError {
     /// The tickets have expired.
     #[error("the tickets of {0} have expired: get new ones")]
     Expired(Principal),
-    /// The credential is of a client that somebody else may act for, and this service is not the one who may.
-    #[error(
-        "{impersonator} holds tickets of {client} to act for it, which needs constrained delegation (S4U2Proxy)"
-    )]
-    Evidence {
-        /// Who may act.
-        impersonator: Principal,
-        /// For whom.
-        client: Principal,
-    },
     /// Keys that are in no file cannot be exported.
     #[error("a credential whose keys are in no keytab file cannot be exported")]
     KeysWithoutFile,
@@ -252,9 +242,7 @@ impl CredentialError {
             Self::StoreAcceptor => (Major::Failure, minor::G_STORE_ACCEPTOR_CRED_NOSUPP),
             Self::AlreadyStored { .. } => (Major::DuplicateElement, 0),
             Self::Expired(_) => (Major::CredentialsExpired, 0),
-            Self::Evidence { .. } | Self::NoSuchObject(_) | Self::KeysWithoutFile => {
-                (Major::Unavailable, 0)
-            }
+            Self::NoSuchObject(_) | Self::KeysWithoutFile => (Major::Unavailable, 0),
             Self::Token(super::export::TokenError::Mechanism) => (Major::BadMech, 0),
             Self::Token(_) => (Major::DefectiveToken, 0),
         }

@@ -318,6 +318,16 @@ impl Credential {
         Ok(identity.tickets()?)
     }
 
+    /// The same, of whichever cache it is decided for now if it was not.
+    pub(crate) async fn decided_tickets(
+        &self,
+        io: impl Io,
+        env: &Environment,
+    ) -> Result<CredentialCache, Error> {
+        let tickets = self.first(Element::tickets)?;
+        Ok(tickets.identity(io, env, None).await?.tickets()?)
+    }
+
     /// Whose credential this is, if it is one principal's, and known already: see [`inquire`](Self::inquire) for what finds out.
     pub fn name(&self) -> Option<Name> {
         if let Ok(tickets) = self.first(Element::tickets) {

@@ -8,7 +8,7 @@ use gss_krb5::ServiceTicket;
 use krb5::formats::ccache::{Credential, CredentialCache, TimeOffset};
 use krb5::formats::keytab::Keytab;
 use krb5::formats::settings::Settings;
-use krb5::principal::{NT_SRV_HST, Principal};
+use krb5::principal::Principal;
 use krb5_crypto::Enctype;
 use wire::time::Timestamp;
 
@@ -392,7 +392,6 @@ impl Tickets {
         if let Some(enctypes) = enctypes {
             tickets.settings = settings.insert(limited(tickets.settings, enctypes));
         }
-        identity.may_go_to(target)?;
         let mut found = tickets.service_ticket(io, target, &identity.cache).await;
         if let Err(TicketError::Cache(CcacheStoreError::NotFound(_))) = found {
             // Somebody has removed it; the client keytab may make it anew.
@@ -457,25 +456,6 @@ impl Identity {
             cache: self.cache.name().clone(),
             holds: client.clone(),
             was: Box::new(self.client.clone()),
-        })
-    }
-
-    /// Evidence is good for its holder, which takes it as it is; toward others it has to be turned into a ticket of the client.
-    fn may_go_to(&self, target: &Principal) -> Result<(), CredentialError> {
-        let Some(impersonator) = &self.impersonator else {
-            return Ok(());
-        };
-        let same = match target.name_type() {
-            // A host's realm may have been guessed.
-            NT_SRV_HST => target.components() == impersonator.components(),
-            _ => target == impersonator,
-        };
-        if same {
-            return Ok(());
-        }
-        Err(CredentialError::Evidence {
-            impersonator: impersonator.clone(),
-            client: self.client.clone(),
         })
     }
 }

@@ -1,12 +1,14 @@
 //! Getting tickets: the exchanges of `krb5` run over the network, with the credential cache before and behind them.
 
 mod again;
+pub(crate) mod impersonation;
 mod service;
 
 use std::time::{Duration, Instant};
 
 pub use krb5::exchange::as_exchange::Secret;
 use krb5::exchange::as_exchange::{AsExchange, AsOptions};
+pub use krb5::exchange::impersonation::ImpersonationError;
 pub use krb5::exchange::service_ticket::ServiceTicketError;
 pub use krb5::exchange::tgs::{ExchangeError, Obtained};
 use krb5::exchange::tgs::{Progress, TgsExchange, TgsOptions};
@@ -55,6 +57,28 @@ pub enum TicketError {
     /// The ticket-granting ticket has ended.
     #[error("the ticket-granting ticket for {0} has expired: get a new one")]
     Expired(String),
+    /// The KDC gives no ticket in a user's name.
+    #[error(transparent)]
+    Impersonation(#[from] ImpersonationError),
+    /// The cache has tickets to act for its client with, and that of the client's which allows it is missing or has ended.
+    #[error("{service} has no ticket of {user} any more to act for {user} with")]
+    NoEvidence {
+        /// Who acts.
+        service: Principal,
+        /// For whom.
+        user: Principal,
+    },
+    /// The tickets are those of a service that acts for somebody, and cannot act for others too.
+    #[error("{service} acts for {user} with these tickets: act for others with its own")]
+    ActsAlready {
+        /// Who acts.
+        service: Principal,
+        /// For whom.
+        user: Principal,
+    },
+    /// The cache says that somebody acts for its client whose name is none.
+    #[error("the credential cache's setting proxy_impersonator is no principal's name: {0}")]
+    Impersonator(String),
     /// The KDCs lead to no ticket for the service.
     #[error(transparent)]
     Way(ServiceTicketError),

@@ -57,6 +57,7 @@ impl Files {
              \tdns_lookup_realm = false\n\
              \tdns_canonicalize_hostname = false\n\
              \trdns = false\n\
+             \tforwardable = true\n\
              [realms]\n\
              \t{realm} = {{\n\
              \t\tkdc = {kdc}\n\

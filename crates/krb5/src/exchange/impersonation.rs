@@ -19,6 +19,7 @@ use super::service_ticket::{
 use super::tgs::{TgsExchange, TgsOptions, TgsReply, kdc_realm};
 use crate::formats::ccache::Credential;
 use crate::formats::settings::Capaths;
+use crate::messages::{error_code, ticket_flags};
 use crate::principal::{KRBTGT, NT_ENTERPRISE, NT_SRV_HST, NT_SRV_INST, Principal};
 
 /// Who acts for whom, and what there is to act with.
@@ -38,18 +39,39 @@ pub struct ImpersonationOptions {
     pub clock_skew: Duration,
 }
 
+/// Who acts, and for whom, as errors name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parties {
+    /// The service that acts.
+    pub service: Principal,
+    /// The user in whose name it acts.
+    pub user: Principal,
+}
+
 /// Why there is no ticket in the user's name.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ImpersonationError {
     /// A KDC refused, or its answer is not to be believed.
-    #[error("{service} gets no ticket in the name of {user}: {cause}")]
+    #[error("{} gets no ticket in the name of {}: {cause}", .parties.service, .parties.user)]
     Exchange {
-        /// The service.
-        service: Principal,
-        /// The user.
-        user: Principal,
+        /// Who acts for whom.
+        parties: Box<Parties>,
         /// Why not.
+        #[source]
+        cause: ExchangeError,
+    },
+    /// The KDC wants evidence that can be forwarded.
+    #[error(
+        "{} cannot act for {} towards others, because its ticket for that cannot be forwarded: its own ticket-granting ticket \
+         has to be forwardable (forwardable = true in krb5.conf), and the KDC has to trust it to act for users: {cause}",
+        .parties.service,
+        .parties.user
+    )]
+    NotForwardable {
+        /// Who acts for whom.
+        parties: Box<Parties>,
+        /// The KDC's answer.
         #[source]
         cause: ExchangeError,
     },
@@ -63,23 +85,23 @@ pub enum ImpersonationError {
     NoTicketGrantingTicket(Principal),
     /// The other service is of another realm, and by name so.
     #[error(
-        "{service} can act for others only towards services of its own realm, and {target} is of another"
+        "{service} acts for others towards services of its own realm alone, and {target} is of another"
     )]
     OtherRealm {
         /// The service that acts.
-        service: Principal,
+        service: Box<Principal>,
         /// The other one.
-        target: Principal,
+        target: Box<Principal>,
     },
     /// The KDC refers to a realm where it cannot be gone on with.
     #[error(
-        "the KDC refers {service}, which acts for {user}, to the realm {realm}: acting for others across realms is not supported there"
+        "the KDC refers {}, which acts for {}, to the realm {realm}: acting for others across realms is not supported there",
+        .parties.service,
+        .parties.user
     )]
     Referred {
-        /// The service.
-        service: Principal,
-        /// The user.
-        user: Principal,
+        /// Who acts for whom.
+        parties: Box<Parties>,
         /// Where to.
         realm: String,
     },
@@ -93,12 +115,12 @@ pub struct SelfTicketExchange {
 
 enum SelfStep {
     /// On the way to the user's realm, whose KDC is asked first.
-    Way(ServiceTicketExchange),
+    Way(Box<ServiceTicketExchange>),
     /// Back from there to the service's own.
     Ask {
         hops: usize,
         seen: Vec<Principal>,
-        exchange: TgsExchange,
+        exchange: Box<TgsExchange>,
     },
 }
 
@@ -157,18 +179,23 @@ impl ImpersonationOptions {
             .ok_or_else(|| ImpersonationError::NoTicketGrantingTicket(self.service.clone()))
     }
 
-    fn failed(&self, cause: ExchangeError) -> ImpersonationError {
-        ImpersonationError::Exchange {
+    fn parties(&self) -> Box<Parties> {
+        Box::new(Parties {
             service: self.service.clone(),
             user: self.user.clone(),
+        })
+    }
+
+    fn failed(&self, cause: ExchangeError) -> ImpersonationError {
+        ImpersonationError::Exchange {
+            parties: self.parties(),
             cause,
         }
     }
 
     fn referred(&self, ticket: &Credential) -> ImpersonationError {
         ImpersonationError::Referred {
-            service: self.service.clone(),
-            user: self.user.clone(),
+            parties: self.parties(),
             realm: Shown::new(kdc_realm(ticket)).to_string(),
         }
     }
@@ -199,7 +226,7 @@ impl ImpersonationOptions {
                 stream,
                 next: SelfTicketExchange {
                     own: self,
-                    step: SelfStep::Way(next),
+                    step: SelfStep::Way(Box::new(next)),
                 },
             }),
         }
@@ -235,7 +262,7 @@ impl ImpersonationOptions {
             step: SelfStep::Ask {
                 hops,
                 seen,
-                exchange,
+                exchange: Box::new(exchange),
             },
         })
     }
@@ -276,52 +303,75 @@ impl ImpersonationOptions {
 /// Waits for the KDC's reply to a request for a ticket in a user's name for another service (S4U2Proxy, [MS-SFU] §3.1.5.2).
 pub struct ProxyTicketExchange {
     own: ImpersonationOptions,
+    /// Whether the evidence can be forwarded.
+    forwardable: bool,
     exchange: TgsExchange,
 }
 
 type ProxyNext = Result<Progress<ProxyTicketExchange, Credential>, ImpersonationError>;
 
 impl ProxyTicketExchange {
-    /// Asks for a ticket for `target`. `evidence` is the Ticket message of the user's ticket for the service that acts, from
-    /// S4U2Self or from the user. As with MIT's library the realm of a service on a host is left to the KDC of the service that
+    /// Asks for a ticket for `target`. `evidence` is the user's ticket for the service that acts, from S4U2Self or from the
+    /// user. As with MIT's library the realm of a service on a host is left to the KDC of the service that
     /// acts.
     pub fn start(
         own: ImpersonationOptions,
         target: &Principal,
-        evidence: Vec<u8>,
+        evidence: &Credential,
         now: Timestamp,
         random: &dyn Random,
     ) -> ProxyNext {
         let open = target.name_type() == NT_SRV_HST || target.realm().is_empty();
         if !open && target.realm() != own.service.realm() {
             return Err(ImpersonationError::OtherRealm {
-                service: own.service,
-                target: target.clone(),
+                service: Box::new(own.service),
+                target: Box::new(target.clone()),
             });
         }
         let tgt = own.home()?.clone();
         let server = target.clone().with_realm(own.service.realm());
         let request = own.request(tgt, server);
-        let request = request.with_evidence(evidence, own.user.clone());
+        let request = request.with_evidence(evidence.ticket.clone(), own.user.clone());
         let exchange = TgsExchange::new(request, now, random);
         let exchange = exchange.map_err(|cause| own.failed(cause))?;
-        Ok(exchange.send(|exchange| Self { own, exchange }))
+        let forwardable = evidence.flags & ticket_flags::FORWARDABLE != 0;
+        Ok(exchange.send(|exchange| Self {
+            own,
+            forwardable,
+            exchange,
+        }))
     }
 
     /// Takes the KDC's reply; `now` as for [`Self::start`].
     pub fn next(self, reply: &[u8], now: Timestamp) -> ProxyNext {
-        let Self { own, exchange } = self;
+        let Self {
+            own,
+            forwardable,
+            exchange,
+        } = self;
         match exchange.next(reply, now) {
             Ok(Progress::Done(reply)) if is_granting(&reply.credential) => {
                 Err(own.referred(&reply.credential))
             }
             Ok(Progress::Done(reply)) => Ok(Progress::Done(Box::new(reply.credential))),
-            Ok(Progress::Send { next: again, .. }) => {
-                Ok(again.send(|exchange| Self { own, exchange }))
+            Ok(Progress::Send { next: again, .. }) => Ok(again.send(|exchange| Self {
+                own,
+                forwardable,
+                exchange,
+            })),
+            Err(cause) if !forwardable && is_bad_option(&cause) => {
+                Err(ImpersonationError::NotForwardable {
+                    parties: own.parties(),
+                    cause,
+                })
             }
             Err(cause) => Err(own.failed(cause)),
         }
     }
+}
+
+fn is_bad_option(error: &ExchangeError) -> bool {
+    matches!(error, ExchangeError::Refused(error) if error.code == error_code::KDC_ERR_BADOPTION)
 }
 
 fn is_granting(ticket: &Credential) -> bool {

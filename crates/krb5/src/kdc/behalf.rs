@@ -160,10 +160,17 @@ fn x509_user(
 
 fn for_user(session: &Key, value: &[u8]) -> Result<Principal, Refusal> {
     let data = PaForUser::decode(value)?;
-    let usage = KeyUsage::PA_FOR_USER_CHECKSUM;
-    let verified = session.verify_hmac_md5(usage, &[&data.checksummed()], data.cksum.checksum);
-    if verified.is_err() || data.cksum.cksumtype != HMAC_MD5 || data.auth_package.0 != AUTH_PACKAGE
-    {
+    let (usage, checksum) = (KeyUsage::PA_FOR_USER_CHECKSUM, data.cksum.checksum);
+    let signed = data.checksummed();
+    let verified = match data.cksum.cksumtype {
+        HMAC_MD5 => session.verify_hmac_md5(usage, &[&signed], checksum),
+        // Heimdal's client signs with the key's own checksum.
+        other if other == session.enctype().checksum_type() => {
+            session.verify_checksum(usage, &[&signed], checksum)
+        }
+        _ => return Err(refuse(error_code::KRB_AP_ERR_INAPP_CKSUM)),
+    };
+    if verified.is_err() || data.auth_package.0 != AUTH_PACKAGE {
         return Err(refuse(error_code::KRB_AP_ERR_MODIFIED));
     }
     Ok(data.user_name.in_realm(data.user_realm))

@@ -1,6 +1,7 @@
 //! Several realms: our client by way of MIT's and Heimdal's KDCs, and what our acceptor makes of such tickets.
 #![allow(missing_docs)]
 
+mod impersonation;
 mod ways;
 
 use std::fs;

@@ -11,6 +11,7 @@ use krb5::principal::{NT_SRV_HST, Principal};
 use krb5_crypto::Enctype;
 use wire::time::Timestamp;
 
+use super::impersonation::impersonator;
 use super::{Client, Found, TicketError, WORTHWHILE, shifted};
 use crate::host::ccache::CcacheStore;
 use crate::host::kdc::{Blocking, Io, Kdcs, at_once};
@@ -37,6 +38,11 @@ impl Client<'_> {
         cache: &CcacheStore,
     ) -> Result<Found, TicketError> {
         let contents = cache.read()?;
+        if let Some(service) = impersonator(&contents)? {
+            return self
+                .proxy_ticket(io, &contents, &service, server, cache)
+                .await;
+        }
         let time_offset = contents.time_offset.filter(|_| self.settings.kdc_timesync);
         let kdc_now = shifted(self.clock.now(), time_offset);
         let asked = asked_for(server, self.settings);

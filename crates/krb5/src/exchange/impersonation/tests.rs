@@ -75,8 +75,12 @@ fn proxy_ticket(
     evidence: &[u8],
     pass: Pass<'_>,
 ) -> Result<Credential, ImpersonationError> {
-    let evidence = evidence.to_vec();
-    let mut progress = ProxyTicketExchange::start(own, target, evidence, NOW, &realms.random)?;
+    // Its flags as the client knows them count for the text of errors alone.
+    let evidence = Credential {
+        ticket: evidence.to_vec(),
+        ..own.granting[0].clone()
+    };
+    let mut progress = ProxyTicketExchange::start(own, target, &evidence, NOW, &realms.random)?;
     loop {
         progress = match progress {
             Progress::Done(ticket) => return Ok(*ticket),
@@ -195,8 +199,21 @@ fn what_the_realm_does_not_allow_is_refused() {
     let realms = realm(|delegations| delegations.allow(web(REALM), database()));
     let (own, evidence) = evidence_of(&realms);
     assert_eq!(evidence.flags & ticket_flags::FORWARDABLE, 0);
-    let refused = proxy_ticket(&realms, own, &database(), &evidence.ticket, &as_it_comes);
+    let refused = proxy_ticket(
+        &realms,
+        own.clone(),
+        &database(),
+        &evidence.ticket,
+        &as_it_comes,
+    );
     assert_eq!(code(refused.err()), error_code::KDC_ERR_BADOPTION);
+    let asked = ProxyTicketExchange::start(own, &database(), &evidence, NOW, &realms.random);
+    let Ok(Progress::Send { bytes, next, .. }) = asked else {
+        panic!("a request");
+    };
+    let refused = next.next(&realms.ask(REALM.as_bytes(), &bytes), NOW).err();
+    let text = refused.unwrap().to_string();
+    assert!(text.contains("forwardable = true"), "{text}");
     // But that is enough where the other service says so.
     let realms = realm(|delegations| delegations.allow_by_resource(database(), web(REALM)));
     let (own, evidence) = evidence_of(&realms);
