@@ -274,6 +274,22 @@ impl Context {
         delegated.as_ref().map(Credential::delegated).transpose()
     }
 
+    /// A credential of the initiator's for `own`, the tickets of the service that accepted the context, to act in the
+    /// initiator's name towards other services (S4U2Proxy, [MS-SFU] §3.1.5.2), as far as the KDC lets it. It needs no
+    /// delegation by the initiator, whose ticket is the evidence. MIT's library gives such a credential as the delegated one
+    /// where the acceptor's credential is for both uses.
+    ///
+    /// `None` if the acceptor did not [keep](crate::Acceptor::keeping_evidence) the ticket, or if the context came from
+    /// another process: evidence does not travel with it.
+    pub fn for_initiator(&self, own: &Credential) -> Result<Option<Credential>, Error> {
+        let Some(evidence) = self.inner.here()?.evidence()? else {
+            return Ok(None);
+        };
+        let evidence = Credential::delegated(&evidence)?.tickets()?;
+        let ticket = evidence.tickets().next();
+        ticket.map(|ticket| own.act_for(ticket)).transpose()
+    }
+
     /// `GSS_Export_sec_context`: deactivates the context here, and gives a token that re-activates it, once, in a process
     /// that the policy admits and that shares the once-store.
     ///

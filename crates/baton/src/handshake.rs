@@ -346,6 +346,7 @@ pub struct Acceptor<'a> {
     bindings: Option<ChannelBindings>,
     mechanisms: Option<NegMechs>,
     takes_delegated: bool,
+    keeps_evidence: bool,
 }
 
 impl<'a> Acceptor<'a> {
@@ -357,6 +358,7 @@ impl<'a> Acceptor<'a> {
             bindings: None,
             mechanisms: None,
             takes_delegated: true,
+            keeps_evidence: false,
         }
     }
 
@@ -380,6 +382,14 @@ impl<'a> Acceptor<'a> {
     #[must_use]
     pub const fn without_delegation(mut self) -> Self {
         self.takes_delegated = false;
+        self
+    }
+
+    /// Keeps the initiator's ticket, as evidence for acting in its name towards other services
+    /// ([`Context::for_initiator`](crate::Context::for_initiator)).
+    #[must_use]
+    pub const fn keeping_evidence(mut self) -> Self {
+        self.keeps_evidence = true;
         self
     }
 
@@ -425,6 +435,7 @@ impl<'a> Acceptor<'a> {
         options.policy = self.cred.limit(self.env.policy());
         options.bindings.clone_from(&self.bindings);
         options.takes_delegated = self.takes_delegated;
+        options.keeps_evidence = self.keeps_evidence;
         Ok(gss_krb5::Acceptor::new(cred, options))
     }
 }

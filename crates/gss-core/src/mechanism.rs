@@ -239,6 +239,12 @@ pub trait SecurityContext: Send + Sync {
         Ok(None)
     }
 
+    /// The initiator's own ticket, where the acceptor keeps it, as evidence for acting in its name towards others; `None` if
+    /// there is none. It does not travel with the context either.
+    fn evidence(&self) -> Result<Option<Delegated>, Error> {
+        Ok(None)
+    }
+
     /// All of the state, keys included, for [`Restore`]. The context is as it was: wiping is dropping it.
     fn save(&self) -> Result<Zeroizing<Vec<u8>>, Error>;
 }

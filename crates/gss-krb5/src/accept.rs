@@ -48,6 +48,9 @@ pub struct AcceptOptions {
     /// Whether delegated credentials are read, and kept for who asks the context. Otherwise they are passed over, and their flag
     /// tells of them all the same.
     pub takes_delegated: bool,
+    /// Whether the initiator's ticket is kept, which is evidence for acting in its name towards others (constrained
+    /// delegation).
+    pub keeps_evidence: bool,
     /// What the AP exchange accepts.
     pub policy: Policy,
     /// Where the context takes the confounders of its messages from, for as long as it lives.
@@ -60,6 +63,7 @@ impl AcceptOptions {
         Self {
             bindings: None,
             takes_delegated: true,
+            keeps_evidence: false,
             policy: Policy::default(),
             random,
         }
@@ -89,16 +93,23 @@ impl Acceptor {
         let opened = ap::open(request, &cred.keytab, &cred.acceptable); // authentic
         let opened = opened.map_err(|error| Refused::new(error, waits))?;
         let waits = waits || asks_for_mutual(&opened);
-        let accepted = self.establish(opened, style, host);
+        let ticket = self.options.keeps_evidence.then(|| request.ticket.encode());
+        let accepted = self.establish(opened, style, ticket, host);
         accepted.map_err(|error| Refused::new(error, waits))
     }
 
-    fn establish(&self, opened: Opened, style: Style, host: &Host<'_>) -> Result<Step, Error> {
+    fn establish(
+        &self,
+        opened: Opened,
+        style: Style,
+        ticket: Option<Vec<u8>>,
+        host: &Host<'_>,
+    ) -> Result<Step, Error> {
         let options = &self.options;
         let checked = opened.check(&options.policy, host.now())?; // RFC 4120 §3.2.3
         let bound = bind(checked, style, options)?; // RFC 4121 §4.1.1
         let seen = bound.claim(host)?; // nowhere before
-        Ok(bound.establish(seen, options, host.random)) // the first effect a peer can see
+        Ok(bound.establish(seen, ticket, options, host.random)) // the first effect a peer can see
     }
 
     /// The KRB-ERROR token for `error`.
@@ -316,7 +327,13 @@ impl Bound {
     }
 
     /// The context, and the AP-REP if the peer asked for one. In DCE style the context waits for the peer's answer to that.
-    fn establish(self, seen: Seen, options: &AcceptOptions, random: &dyn Random) -> Step {
+    fn establish(
+        self,
+        seen: Seen,
+        ticket: Option<Vec<u8>>,
+        options: &AcceptOptions,
+        random: &dyn Random,
+    ) -> Step {
         // The evidence is spent here: no context without it.
         let (Seen::Once(Claimed { .. }) | Seen::Unasked) = seen;
         let style = self.style;
@@ -338,6 +355,21 @@ impl Bound {
             // Both directions start at the authenticator's number.
             None => (None, None, initiators_number),
         };
+        let evidence = ticket.map(|ticket| Credential {
+            client: request.client.clone(),
+            server: request.server.clone(),
+            key: Arc::clone(&session_key).into(),
+            authtime: request.authtime,
+            starttime: request.starttime,
+            endtime: request.endtime,
+            renew_till: Timestamp::default(),
+            is_skey: false,
+            flags: request.flags,
+            addresses: Vec::new(),
+            authdata: Vec::new(),
+            ticket,
+            second_ticket: Vec::new(),
+        });
         let established = Established {
             facts: Facts {
                 mechanism: Oid::KRB5,
@@ -361,6 +393,7 @@ impl Bound {
             authorization_data: request.authorization_data,
             vouched: request.vouched,
             delegated: self.delegated,
+            evidence,
         };
         let random = Arc::clone(&options.random);
         match reply {

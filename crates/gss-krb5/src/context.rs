@@ -38,6 +38,7 @@ pub struct Context {
     sender: Sender,
     receiver: Receiver,
     delegated: Mutex<Vec<Credential>>,
+    evidence: Option<Credential>,
 }
 
 /// What a handshake, or a reader of saved state, makes a context of.
@@ -50,6 +51,8 @@ pub(crate) struct Established {
     pub(crate) vouched: Vouched,
     /// What the initiator delegated. It stays in this process.
     pub(crate) delegated: Vec<Credential>,
+    /// The initiator's ticket, where the acceptor keeps it. It stays in this process too.
+    pub(crate) evidence: Option<Credential>,
 }
 
 impl Established {
@@ -82,6 +85,7 @@ impl Established {
             sender,
             receiver,
             delegated: Mutex::new(self.delegated),
+            evidence: self.evidence,
         }
     }
 }
@@ -98,6 +102,20 @@ impl Context {
     pub const fn vouched(&self) -> &Vouched {
         &self.vouched
     }
+}
+
+/// Credentials in the form in which they leave the mechanism.
+fn handed_over(credentials: Vec<Credential>) -> Result<Option<Delegated>, GssError> {
+    let Some(first) = credentials.first() else {
+        return Ok(None);
+    };
+    let mut cache = CredentialCache::new(first.client.clone());
+    cache.credentials = credentials;
+    let encoded = cache.encode().map_err(Local::DelegatedCache);
+    Ok(Some(Delegated {
+        mechanism: Oid::KRB5,
+        credential: encoded.map_err(Error::from)?,
+    }))
 }
 
 impl SecurityContext for Context {
@@ -181,16 +199,11 @@ impl SecurityContext for Context {
     fn take_delegated(&self) -> Result<Option<Delegated>, GssError> {
         let mut delegated = (self.delegated.lock()).unwrap_or_else(PoisonError::into_inner);
         let credentials = mem::take(&mut *delegated);
-        let Some(first) = credentials.first() else {
-            return Ok(None);
-        };
-        let mut cache = CredentialCache::new(first.client.clone());
-        cache.credentials = credentials;
-        let encoded = cache.encode().map_err(Local::DelegatedCache);
-        Ok(Some(Delegated {
-            mechanism: Oid::KRB5,
-            credential: encoded.map_err(Error::from)?,
-        }))
+        handed_over(credentials)
+    }
+
+    fn evidence(&self) -> Result<Option<Delegated>, GssError> {
+        handed_over(self.evidence.iter().cloned().collect())
     }
 
     fn save(&self) -> Result<Zeroizing<Vec<u8>>, GssError> {

@@ -272,6 +272,7 @@ impl Pending {
             authorization_data: Vec::new(),
             vouched: Default::default(),
             delegated: Vec::new(),
+            evidence: None,
         }
         .open(self.random)
     }

@@ -146,6 +146,7 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
         authorization_data,
         vouched,
         delegated: Vec::new(),
+        evidence: None,
     })
 }
 

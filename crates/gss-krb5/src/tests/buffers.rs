@@ -58,6 +58,7 @@ impl Both {
                 authorization_data: Vec::new(),
                 vouched: Default::default(),
                 delegated: Vec::new(),
+                evidence: None,
             }
             .open(random.clone())
         };

@@ -8,9 +8,7 @@
 use zeroize::Zeroizing;
 
 use super::Principals;
-use crate::messages::{
-    AuthorizationData, AuthorizationDataElement, Checksum, EncTicketPart, PrincipalName,
-};
+use crate::messages::{AuthorizationData, AuthorizationDataElement, Checksum, EncTicketPart};
 use crate::principal::Principal;
 use krb5_crypto::KeyUsage;
 
@@ -75,7 +73,8 @@ pub(super) fn verify(
 
 /// The session key is in it.
 fn signed(server: &Principal, part: &EncTicketPart<'_>) -> [Zeroizing<Vec<u8>>; 2] {
-    let server = PrincipalName::from(server).encode();
+    // Not the name's type, which is whatever a request said.
+    let server = server.to_bytes();
     [Zeroizing::new(server), Zeroizing::new(part.encode())]
 }
 

@@ -149,6 +149,7 @@ fn confidentiality_is_given_though_no_flag_says_so() {
             authorization_data: Vec::new(),
             vouched: Default::default(),
             delegated: Vec::new(),
+            evidence: None,
         }
         .open(Arc::clone(&attempt.realm.random));
         for (from, to) in [
