@@ -2,48 +2,14 @@
 
 mod common;
 
-use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton::{
-    Config, Context, Environment, ExportOptions, HalfOpen, HalfOpenKeys, Handshake, Policy, Replay,
-    ServiceKeys, Store, Token, TransferCounts,
+    Config, Context, Environment, ExportOptions, Policy, Replay, Store, Token, TransferCounts,
 };
-use common::{Site, memory};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
-/// Everything that is logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-struct Fields<'a>(&'a mut String);
-
-impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {field}={value:?}").unwrap();
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut log = self.0.lock().unwrap();
-        write!(log, "\n{}", event.metadata().level()).unwrap();
-        event.record(&mut Fields(&mut log));
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
+use common::Site;
+use common::log::Log;
 
 #[test]
 fn each_outcome_has_its_count() {
@@ -183,107 +149,6 @@ fn what_happens_during_an_import_is_counted_as_what_it_is() {
 }
 
 #[test]
-fn each_outcome_is_logged_without_secrets() {
-    let log = Log::default();
-    let directory = common::store_directory();
-    let mut token = Vec::new();
-    let mut state = Vec::new();
-    tracing::subscriber::with_default(log.clone(), || {
-        let site = Site::in_directory(directory.path());
-        let (_, server) = site.contexts();
-        let exported = server.export(&ExportOptions::default()).unwrap();
-        state = memory::open_state(directory.path(), &exported);
-        Context::import(&site.env, &exported).unwrap();
-        Context::import(&site.env, &exported).unwrap_err();
-        let (_, server) = site.contexts();
-        let none = ExportOptions::default().lifetime(Duration::ZERO);
-        server.export(&none).unwrap_err();
-        token = exported.into_bytes();
-    });
-    let text = log.0.lock().unwrap().clone();
-    for wanted in [
-        "INFO message=context exported initiator=alice@EXAMPLE.TEST acceptor=host/a.example.test@EXAMPLE.TEST",
-        "INFO message=context imported initiator=alice@EXAMPLE.TEST",
-        "WARN message=context not imported error=",
-        "WARN message=context not exported initiator=alice@EXAMPLE.TEST error=",
-    ] {
-        assert!(text.contains(wanted), "{wanted}: {text}");
-    }
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    for secret in state.windows(8).chain(token.windows(8).skip(14)) {
-        assert!(!text.contains(&hex(secret)));
-        let listed = format!("{secret:?}");
-        assert!(!text.contains(&listed[1..listed.len() - 1]));
-        assert!(secret.is_ascii() || !text.as_bytes().windows(8).any(|window| window == secret));
-    }
-}
-
-#[test]
-fn t8_half_open_transfers_are_counted_and_logged_without_secrets() {
-    let log = Log::default();
-    let key = "c3".repeat(32);
-    let keys = ServiceKeys::parse(key.as_bytes()).unwrap();
-    let mut config = Config {
-        store: Store::Memory,
-        ..Config::default()
-    };
-    config.transfer.half_open_keys = HalfOpenKeys::Given(Arc::new(keys));
-    let mut token = Vec::new();
-    let counts = tracing::subscriber::with_default(log.clone(), || {
-        let site = Site::new(config);
-        let export = |options: &ExportOptions| {
-            let (_, next) = site.start(|initiator| initiator);
-            next.export(options)
-        };
-        let asked = ExportOptions::default().half_open(HalfOpen::BothSides);
-        let import = |token: &Token| Handshake::import(&site.env, token, None);
-        let good = export(&asked).unwrap();
-        import(&good).unwrap();
-        import(&good).unwrap_err();
-        import(&Token::from(&b"x"[..])).unwrap_err();
-        let nobody = asked.clone().policy(Policy::nobody());
-        import(&export(&nobody).unwrap()).unwrap_err();
-        export(&ExportOptions::default()).unwrap_err();
-        export(&asked.clone().lifetime(Duration::ZERO)).unwrap_err();
-        let late = export(&asked).unwrap();
-        site.clock.pass(Duration::from_secs(61));
-        import(&late).unwrap_err();
-        token = good.into_bytes();
-        site.env.counts()
-    });
-    let mut wanted = TransferCounts::default();
-    wanted.half_open_exported = 3;
-    wanted.half_open_imported = 1;
-    wanted.not_there = 1;
-    wanted.defective = 1;
-    wanted.unauthorized = 1;
-    wanted.export_failed = 2;
-    wanted.expired = 1;
-    assert_eq!(counts, wanted);
-    let text = log.0.lock().unwrap().clone();
-    for wanted in [
-        "INFO message=handshake exported accepting=false",
-        "INFO message=handshake imported accepting=false",
-        "WARN message=handshake not imported accepting=false error=",
-        "WARN message=handshake not exported accepting=false error=",
-    ] {
-        assert!(text.contains(wanted), "{wanted}: {text}");
-    }
-    assert!(!text.contains(&key[..16]));
-    for part in token.windows(8).skip(14) {
-        let listed = format!("{part:?}");
-        assert!(!text.contains(&listed[1..listed.len() - 1]));
-        let hexadecimal: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert!(!text.contains(&hexadecimal));
-    }
-}
-
-#[test]
 fn replay_detection_switched_off_is_logged() {
     let unwary = Config {
         replay: Replay::None,
@@ -296,7 +161,7 @@ fn replay_detection_switched_off_is_logged() {
     for config in [unwary, named] {
         let log = Log::default();
         tracing::subscriber::with_default(log.clone(), || Site::new(config));
-        let text = log.0.lock().unwrap().clone();
+        let text = log.text();
         assert!(text.contains("WARN message=replay detection"), "{text}");
     }
 }

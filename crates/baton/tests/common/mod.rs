@@ -5,6 +5,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod log;
 pub mod memory;
 pub mod negotiation;
 pub mod process;
