@@ -72,10 +72,7 @@ where
     fn sealer(&self, key: &[u8], usage: KeyUsage) -> Box<dyn Seal> {
         let length = key.len();
         let (ke, ki) = sealing_keys(self, key, usage, length);
-        Box::new(SignThenEncrypt::<A, CmacCore<A>>::new(
-            &ke[..length],
-            &ki[..length],
-        ))
+        SignThenEncrypt::<A, CmacCore<A>>::boxed(&ke[..length], &ki[..length])
     }
 
     fn signer(&self, key: &[u8], usage: KeyUsage) -> Box<dyn Sign> {

@@ -137,8 +137,18 @@ pub(crate) struct EncryptThenSign<A, C> {
 /// The initial vector of every message here.
 const INITIAL_VECTOR: [u8; BLOCK] = [0; BLOCK];
 
-impl<A: KeyInit, C: Code> SignThenEncrypt<A, C> {
-    pub(crate) fn new(ke: &[u8], ki: &[u8]) -> Self {
+impl<A, C> SignThenEncrypt<A, C>
+where
+    Self: Seal + 'static,
+    A: KeyInit,
+    C: Code,
+{
+    /// The same, as a key holds it.
+    pub(crate) fn boxed(ke: &[u8], ki: &[u8]) -> Box<dyn Seal> {
+        Box::new(Self::new(ke, ki))
+    }
+
+    fn new(ke: &[u8], ki: &[u8]) -> Self {
         Self {
             cipher: expand(ke),
             mac: Keyed::new(ki),
@@ -146,8 +156,18 @@ impl<A: KeyInit, C: Code> SignThenEncrypt<A, C> {
     }
 }
 
-impl<A: KeyInit, C: Code> EncryptThenSign<A, C> {
-    pub(crate) fn new(ke: &[u8], ki: &[u8]) -> Self {
+impl<A, C> EncryptThenSign<A, C>
+where
+    Self: Seal + 'static,
+    A: KeyInit,
+    C: Code,
+{
+    /// The same, as a key holds it.
+    pub(crate) fn boxed(ke: &[u8], ki: &[u8]) -> Box<dyn Seal> {
+        Box::new(Self::new(ke, ki))
+    }
+
+    fn new(ke: &[u8], ki: &[u8]) -> Self {
         Self {
             cipher: expand(ke),
             mac: Keyed::new(ki),

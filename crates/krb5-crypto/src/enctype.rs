@@ -13,7 +13,7 @@ use crate::arcfour::ArcfourHmac;
 use crate::camellia::CtsCmac;
 use crate::profile::{HmacSha2, Profile, Simplified};
 use crate::triple_des::{self, Des3CbcHmacSha1};
-use crate::{CryptoError, Key, stack};
+use crate::{CryptoError, Key, fast, stack};
 
 /// The most PBKDF2 iterations that string-to-key parameters may ask for: a few seconds of one core.
 ///
@@ -95,7 +95,7 @@ static ROWS: [Enctype; 8] = [
         default_iterations: Some(4096),
         salt_prefix: b"",
         deprecated: false,
-        profile: &Simplified::<Aes128, Aes128Enc, Sha1>::new(),
+        profile: &Simplified::<Aes128, Aes128Enc, Sha1>::new(fast::sha1::<10>),
     },
     Enctype {
         number: 18,
@@ -111,7 +111,7 @@ static ROWS: [Enctype; 8] = [
         default_iterations: Some(4096),
         salt_prefix: b"",
         deprecated: false,
-        profile: &Simplified::<Aes256, Aes256Enc, Sha1>::new(),
+        profile: &Simplified::<Aes256, Aes256Enc, Sha1>::new(fast::sha1::<14>),
     },
     Enctype {
         number: 19,
@@ -127,7 +127,7 @@ static ROWS: [Enctype; 8] = [
         default_iterations: Some(32768),
         salt_prefix: b"aes128-cts-hmac-sha256-128\0",
         deprecated: false,
-        profile: &HmacSha2::<Aes128, Sha256>::new(16),
+        profile: &HmacSha2::<Aes128, Sha256>::new(16, fast::sha256),
     },
     Enctype {
         number: 20,
@@ -143,7 +143,7 @@ static ROWS: [Enctype; 8] = [
         default_iterations: Some(32768),
         salt_prefix: b"aes256-cts-hmac-sha384-192\0",
         deprecated: false,
-        profile: &HmacSha2::<Aes256, Sha384>::new(24),
+        profile: &HmacSha2::<Aes256, Sha384>::new(24, fast::none),
     },
     Enctype {
         number: 23,

@@ -11,6 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::cipher::{EncryptThenSign, Seal, SignThenEncrypt, expand};
 use crate::cts::BLOCK;
+use crate::fast::Choose;
 use crate::fold::n_fold;
 use crate::mac::{Hmac, Sign};
 use crate::{CryptoError, KeyUsage};
@@ -116,11 +117,17 @@ pub(crate) fn stretch<H>(
 }
 
 /// RFC 3961 §5.3, with the cipher's full form, its form that only encrypts, and the hash.
-pub(crate) struct Simplified<A, E, H>(PhantomData<(A, E, H)>);
+pub(crate) struct Simplified<A, E, H> {
+    choose: Choose,
+    algorithms: PhantomData<(A, E, H)>,
+}
 
 impl<A, E, H> Simplified<A, E, H> {
-    pub(crate) const fn new() -> Self {
-        Self(PhantomData)
+    pub(crate) const fn new(choose: Choose) -> Self {
+        Self {
+            choose,
+            algorithms: PhantomData,
+        }
     }
 }
 
@@ -177,10 +184,8 @@ where
     fn sealer(&self, key: &[u8], usage: KeyUsage) -> Box<dyn Seal> {
         let length = key.len();
         let (ke, ki) = sealing_keys(self, key, usage, length);
-        Box::new(SignThenEncrypt::<A, HmacCore<H>>::new(
-            &ke[..length],
-            &ki[..length],
-        ))
+        let portable = SignThenEncrypt::<A, HmacCore<H>>::boxed;
+        (self.choose)(&ke[..length], &ki[..length], portable)
     }
 
     fn signer(&self, key: &[u8], usage: KeyUsage) -> Box<dyn Sign> {
@@ -192,13 +197,15 @@ where
 /// RFC 8009, with the cipher and the hash, and the length of the keys that checksums are made with.
 pub(crate) struct HmacSha2<A, H> {
     integrity: usize,
+    choose: Choose,
     algorithms: PhantomData<(A, H)>,
 }
 
 impl<A, H> HmacSha2<A, H> {
-    pub(crate) const fn new(integrity: usize) -> Self {
+    pub(crate) const fn new(integrity: usize, choose: Choose) -> Self {
         Self {
             integrity,
+            choose,
             algorithms: PhantomData,
         }
     }
@@ -242,10 +249,8 @@ where
 
     fn sealer(&self, key: &[u8], usage: KeyUsage) -> Box<dyn Seal> {
         let (ke, ki) = sealing_keys(self, key, usage, self.integrity);
-        Box::new(EncryptThenSign::<A, HmacCore<H>>::new(
-            &ke[..key.len()],
-            &ki[..self.integrity],
-        ))
+        let portable = EncryptThenSign::<A, HmacCore<H>>::boxed;
+        (self.choose)(&ke[..key.len()], &ki[..self.integrity], portable)
     }
 
     fn signer(&self, key: &[u8], usage: KeyUsage) -> Box<dyn Sign> {
@@ -279,6 +284,7 @@ mod tests {
 
     use super::*;
     use crate::camellia::CtsCmac;
+    use crate::fast;
     use crate::vectors::{Case, read};
 
     /// Kc, Ke and Ki as the case has them, from keys of these lengths.
@@ -299,8 +305,16 @@ mod tests {
     fn rfc8009_key_derivation() {
         let cases = read("rfc8009_key_derivation.txt");
         assert_eq!(cases.len(), 2);
-        check(&HmacSha2::<Aes128, Sha256>::new(16), &cases[0], 16);
-        check(&HmacSha2::<Aes256, Sha384>::new(24), &cases[1], 24);
+        check(
+            &HmacSha2::<Aes128, Sha256>::new(16, fast::none),
+            &cases[0],
+            16,
+        );
+        check(
+            &HmacSha2::<Aes256, Sha384>::new(24, fast::none),
+            &cases[1],
+            24,
+        );
     }
 
     #[test]
