@@ -143,7 +143,7 @@ static ROWS: [Enctype; 8] = [
         default_iterations: Some(32768),
         salt_prefix: b"aes256-cts-hmac-sha384-192\0",
         deprecated: false,
-        profile: &HmacSha2::<Aes256, Sha384>::new(24, fast::none),
+        profile: &HmacSha2::<Aes256, Sha384>::new(24, fast::sha384),
     },
     Enctype {
         number: 23,

@@ -11,7 +11,8 @@ pub(crate) type Portable = fn(&[u8], &[u8]) -> Box<dyn Seal>;
 /// Prepares the keys Ke and Ki, with a kernel where there is one for this processor.
 pub(crate) type Choose = fn(&[u8], &[u8], Portable) -> Box<dyn Seal>;
 
-/// There is no kernel for this enctype.
+/// There is no kernel.
+#[cfg(any(test, not(target_arch = "x86_64")))]
 pub(crate) fn none(ke: &[u8], ki: &[u8], portable: Portable) -> Box<dyn Seal> {
     portable(ke, ki)
 }
@@ -19,6 +20,7 @@ pub(crate) fn none(ke: &[u8], ki: &[u8], portable: Portable) -> Box<dyn Seal> {
 #[cfg(not(target_arch = "x86_64"))]
 mod chosen {
     pub(crate) use super::none as sha256;
+    pub(crate) use super::none as sha384;
 
     use super::{Portable, Seal};
 
@@ -35,7 +37,9 @@ mod chosen {
 mod chosen {
     use std::sync::OnceLock;
 
-    use krb5_kernels::x86::{EncryptThenSign, Processor, SignThenEncrypt};
+    use krb5_kernels::x86::{
+        EncryptThenSign, EncryptThenSign384, Processor, SignThenEncrypt, VectorProcessor,
+    };
     use zeroize::{ZeroizeOnDrop, Zeroizing};
 
     use super::Portable;
@@ -66,16 +70,30 @@ mod chosen {
         Box::new(Fast::new(kernel, ke, ki, portable))
     }
 
+    pub(crate) fn sha384(ke: &[u8], ki: &[u8], portable: Portable) -> Box<dyn Seal> {
+        let Some(processor) = VectorProcessor::detect() else {
+            return portable(ke, ki);
+        };
+        // SAFETY: `processor` shows that the instructions are there.
+        let kernel = unsafe { EncryptThenSign384::new(processor, ke, ki) };
+        Box::new(Fast::new(kernel, ke, ki, portable))
+    }
+
     /// A kernel with its keys.
     trait Kernel: Send + Sync + ZeroizeOnDrop {
+        /// The front of a code, at least as long as the checksum.
+        type Code: AsRef<[u8]>;
+
         /// Encrypts in place; gives the checksum.
-        fn seal(&self, message: &mut [u8]) -> [u8; 16];
+        fn seal(&self, message: &mut [u8]) -> Self::Code;
 
         /// Decrypts in place; gives the checksum that there should be.
-        fn open(&self, message: &mut [u8]) -> [u8; 16];
+        fn open(&self, message: &mut [u8]) -> Self::Code;
     }
 
     impl<const ROUNDS: usize> Kernel for SignThenEncrypt<ROUNDS> {
+        type Code = [u8; 16];
+
         fn seal(&self, message: &mut [u8]) -> [u8; 16] {
             // SAFETY: these keys were made by showing that the instructions are there.
             unsafe { self.seal(message) }
@@ -88,12 +106,28 @@ mod chosen {
     }
 
     impl<const ROUNDS: usize> Kernel for EncryptThenSign<ROUNDS> {
+        type Code = [u8; 16];
+
         fn seal(&self, message: &mut [u8]) -> [u8; 16] {
             // SAFETY: these keys were made by showing that the instructions are there.
             unsafe { self.seal(message) }
         }
 
         fn open(&self, message: &mut [u8]) -> [u8; 16] {
+            // SAFETY: as above.
+            unsafe { self.open(message) }
+        }
+    }
+
+    impl Kernel for EncryptThenSign384 {
+        type Code = [u8; 24];
+
+        fn seal(&self, message: &mut [u8]) -> [u8; 24] {
+            // SAFETY: these keys were made by showing that the instructions are there.
+            unsafe { self.seal(message) }
+        }
+
+        fn open(&self, message: &mut [u8]) -> [u8; 24] {
             // SAFETY: as above.
             unsafe { self.open(message) }
         }
@@ -136,12 +170,12 @@ mod chosen {
     impl<K: Kernel> Seal for Fast<K> {
         fn seal(&self, message: &mut [u8], checksum: &mut [u8]) {
             let computed = self.kernel.seal(message);
-            checksum.copy_from_slice(&computed[..checksum.len()]);
+            checksum.copy_from_slice(&computed.as_ref()[..checksum.len()]);
         }
 
         fn open(&self, message: &mut [u8], checksum: &[u8]) -> Result<(), IntegrityError> {
             let computed = self.kernel.open(message);
-            let verdict = same(&computed[..checksum.len()], checksum);
+            let verdict = same(&computed.as_ref()[..checksum.len()], checksum);
             if verdict.is_err() {
                 message.fill(0);
             }
@@ -164,14 +198,14 @@ mod chosen {
     impl<K: Kernel> ZeroizeOnDrop for Fast<K> {}
 }
 
-pub(crate) use chosen::{sha1, sha256};
+pub(crate) use chosen::{sha1, sha256, sha384};
 
 #[cfg(test)]
 mod tests {
     use aes::{Aes128, Aes256};
     use hmac::block_api::HmacCore;
     use sha1::Sha1;
-    use sha2::Sha256;
+    use sha2::{Sha256, Sha384};
 
     use super::*;
     use crate::IntegrityError;
@@ -196,7 +230,7 @@ mod tests {
         (0..length).map(|_| next()).collect()
     }
 
-    fn ways(seed: u64) -> [Ways; 3] {
+    fn ways(seed: u64) -> [Ways; 4] {
         let way = |number, choose: Choose, portable: Portable, key, checksum| {
             let (ke, ki) = (bytes(key, seed), bytes(key, seed + 1));
             Ways {
@@ -208,11 +242,13 @@ mod tests {
         };
         let aes128_sha1: Portable = SignThenEncrypt::<Aes128, HmacCore<Sha1>>::boxed;
         let aes256_sha1: Portable = SignThenEncrypt::<Aes256, HmacCore<Sha1>>::boxed;
+        let aes256_sha2: Portable = EncryptThenSign::<Aes256, HmacCore<Sha384>>::boxed;
         let aes128_sha2: Portable = EncryptThenSign::<Aes128, HmacCore<Sha256>>::boxed;
         [
             way(17, super::sha1::<10>, aes128_sha1, 16, 12),
             way(18, super::sha1::<14>, aes256_sha1, 32, 12),
             way(19, super::sha256, aes128_sha2, 16, 16),
+            way(20, super::sha384, aes256_sha2, 32, 24),
         ]
     }
 

@@ -1,8 +1,9 @@
-//! x86-64 with AES-NI and SHA-NI.
+//! x86-64 with AES-NI and, for SHA-1 and SHA-256, SHA-NI; for SHA-384 with AVX2.
 
 mod aes;
 mod sha1;
 mod sha256;
+mod sha384;
 
 use core::arch::x86_64::*;
 
@@ -10,6 +11,7 @@ use aes::Schedule;
 
 pub use sha1::SignThenEncrypt;
 pub use sha256::EncryptThenSign;
+pub use sha384::EncryptThenSign384;
 
 /// Shows that this processor has the instructions of this module: AES-NI, SHA-NI, SSSE3 and SSE4.1.
 #[derive(Clone, Copy)]
@@ -22,6 +24,22 @@ impl Processor {
             && is_x86_feature_detected!("sha")
             && is_x86_feature_detected!("ssse3")
             && is_x86_feature_detected!("sse4.1");
+        found.then_some(Self(()))
+    }
+}
+
+/// Shows that this processor has what enctype 20 takes: AES-NI, AVX2, BMI1 and BMI2.
+#[derive(Clone, Copy)]
+pub struct VectorProcessor(());
+
+impl VectorProcessor {
+    /// Asks the processor.
+    pub fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("aes")
+            && is_x86_feature_detected!("sse4.1")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2");
         found.then_some(Self(()))
     }
 }
