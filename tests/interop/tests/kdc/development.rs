@@ -91,9 +91,17 @@ impl Setup {
 
 #[test]
 fn their_clients_get_tickets_with_each_enctype() {
-    for (number, _, enctype) in SERVICES {
+    let aes = SERVICES.map(|(number, _, enctype)| (number, enctype, &Vendor::ALL[..]));
+    // As `klist` names them. Heimdal has no Camellia, and signs requests under a key of RC4 with MD5 alone, which our KDC refuses.
+    let others = [
+        (16, "DEPRECATED:des3-cbc-sha1", &Vendor::ALL[..]),
+        (23, "DEPRECATED:arcfour-hmac", &[Vendor::Mit]),
+        (25, "camellia128-cts-cmac", &[Vendor::Mit]),
+        (26, "camellia256-cts-cmac", &[Vendor::Mit]),
+    ];
+    for (number, enctype, vendors) in aes.into_iter().chain(others) {
         let setup = Setup::new(&[number]);
-        for vendor in Vendor::ALL {
+        for &vendor in vendors {
             let ccache = format!("{vendor:?}");
             succeeded("kinit", setup.kinit(vendor, &ccache, "password", &[]));
             setup.get_ticket(vendor, &ccache, "HTTP/localhost");
