@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use gss_core::mechanism::{PrfKey, SecurityContext};
+use gss_core::inquire::Lucid;
+use gss_core::mechanism::{NotOffered, PrfKey, SecurityContext};
 use gss_core::name::MechName;
 use gss_transfer::Carrier;
 use gss_transfer::export::{Exporter, Sealed};
@@ -309,6 +310,33 @@ impl Context {
             }
             Err(error) => Err(self.export_refused(error)),
         }
+    }
+
+    /// `gss_krb5_export_lucid_sec_context`: takes the context apart into numbers and keys, for another implementation of its
+    /// messages: a kernel's. The context is not here any more.
+    ///
+    /// What comes out is not sealed, good for any process, and as often as one likes: no policy of a transfer can follow it.
+    /// Where [transfers](crate::config::Transfer::enabled) are switched off this is too. If it fails the context comes back.
+    pub fn into_lucid(self) -> Result<Lucid, (Self, Error)> {
+        let lucid = self.lucid();
+        match lucid {
+            Ok(lucid) => {
+                self.leave();
+                Ok(lucid)
+            }
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn lucid(&self) -> Result<Lucid, Error> {
+        if !self.env.config().transfer.enabled {
+            return Err(gss_transfer::Error::SwitchedOff.into());
+        }
+        let (leaving, inner) = self.inner.leave()?;
+        let inquire = inner.inquire().ok_or(NotOffered("lucid form"))?;
+        let lucid = inquire.lucid()?;
+        leaving.gone();
+        Ok(lucid)
     }
 
     /// `GSS_Import_sec_context`: takes over the context of `token`.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod flags;
 pub mod framing;
 pub mod host;
+pub mod inquire;
 pub mod mechanism;
 pub mod message;
 pub mod name;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Major};
 use crate::flags::Flags;
 use crate::host::Host;
+use crate::inquire::Inquire;
 use crate::message::{Batched, MessageBuffers};
 use crate::name::{MechName, Name};
 use crate::oid::Oid;
@@ -231,6 +232,11 @@ pub trait SecurityContext: Send + Sync {
     fn unwrap_many(&self, batch: &mut [Batched<'_>]) -> Vec<Result<Unwrapped, Error>> {
         let each = |one: &mut Batched<'_>| self.unwrap(one.input, one.output);
         batch.iter_mut().map(each).collect()
+    }
+
+    /// What else the context can be asked, where the mechanism has more to tell.
+    fn inquire(&self) -> Option<&dyn Inquire> {
+        None
     }
 
     /// The credential that the initiator delegated, for the first who asks; `None` if there is none. It is of the process that

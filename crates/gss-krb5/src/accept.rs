@@ -27,6 +27,7 @@ use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Local, Malformed, PeerMisbehaved};
 use crate::frame::{HandshakeToken, Style};
 use crate::initiate::first_number;
+use crate::inquire::TicketFacts;
 use crate::keys::Keys;
 use crate::names::display;
 use crate::older::has_older_tokens;
@@ -392,6 +393,7 @@ impl Bound {
             ),
             authorization_data: request.authorization_data,
             vouched: request.vouched,
+            ticket: TicketFacts::new(request.flags, request.authtime),
             delegated: self.delegated,
             evidence,
         };

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
+use gss_core::inquire::Inquire;
 use gss_core::mechanism::{Delegated, Facts, PrfKey, SecurityContext, Unwrapped};
 use gss_core::message::{Batched, IoVec, IovLengths, MessageBuffers, Room};
 use gss_core::name::MechName;
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::attributes::TicketAttributes;
 use crate::error::{Error, Local};
+use crate::inquire::TicketFacts;
 use crate::keys::{Keys, Role};
 use crate::names;
 use crate::receiver::Receiver;
@@ -35,6 +37,7 @@ pub struct Context {
     keys: Arc<Keys>,
     authorization_data: Vec<u8>,
     vouched: Vouched,
+    ticket: TicketFacts,
     sender: Sender,
     receiver: Receiver,
     delegated: Mutex<Vec<Credential>>,
@@ -49,6 +52,7 @@ pub(crate) struct Established {
     pub(crate) window: SequenceWindow,
     pub(crate) authorization_data: Vec<u8>,
     pub(crate) vouched: Vouched,
+    pub(crate) ticket: TicketFacts,
     /// What the initiator delegated. It stays in this process.
     pub(crate) delegated: Vec<Credential>,
     /// The initiator's ticket, where the acceptor keeps it. It stays in this process too.
@@ -65,6 +69,7 @@ impl Established {
             window: &self.window,
             authorization_data: &self.authorization_data,
             vouched: &self.vouched,
+            ticket: self.ticket,
         }
     }
 
@@ -82,6 +87,7 @@ impl Established {
             keys,
             authorization_data: self.authorization_data,
             vouched: self.vouched,
+            ticket: self.ticket,
             sender,
             receiver,
             delegated: Mutex::new(self.delegated),
@@ -91,6 +97,22 @@ impl Established {
 }
 
 impl Context {
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(crate) fn ticket(&self) -> TicketFacts {
+        self.ticket
+    }
+
+    /// The next number to send, and the next to be received.
+    pub(crate) fn numbers(&self) -> Result<(u64, u64), Error> {
+        let window = self.receiver.window.lock();
+        let [first, distance, _] = window.map_err(|_| Local::Poisoned)?.save();
+        let next = first.wrapping_add(distance);
+        Ok((self.sender.next.load(Ordering::Relaxed), next))
+    }
+
     /// The authorization data of the ticket in DER (RFC 4120 §5.2.6), empty if it has none or this side initiated.
     ///
     /// The KDC sealed it, but a client may have put it there (RFC 4120 §5.4.1): a reader has to verify what is in it.
@@ -196,6 +218,10 @@ impl SecurityContext for Context {
         Ok(self.keys.pseudo_random(key, input, length))
     }
 
+    fn inquire(&self) -> Option<&dyn Inquire> {
+        Some(self)
+    }
+
     fn take_delegated(&self) -> Result<Option<Delegated>, GssError> {
         let mut delegated = (self.delegated.lock()).unwrap_or_else(PoisonError::into_inner);
         let credentials = mem::take(&mut *delegated);
@@ -216,6 +242,7 @@ impl SecurityContext for Context {
             window: &window,
             authorization_data: &self.authorization_data,
             vouched: &self.vouched,
+            ticket: self.ticket,
         }))
     }
 }

@@ -101,6 +101,9 @@ pub enum Malformed {
     /// KERB_AP_OPTIONS is not one number of 32 bits.
     #[error("the authenticator's AP options are malformed")]
     ApOptions,
+    /// The ticket's authorization data cannot be read.
+    #[error("the ticket's authorization data is malformed")]
+    AuthorizationData,
     /// The enctypes offered for a subkey are not a list (RFC 4537 §3).
     #[error("the authenticator's list of enctypes is malformed")]
     EtypeList,
@@ -237,7 +240,8 @@ impl Error {
                 Malformed::BindingsLength
                 | Malformed::ChecksumPart
                 | Malformed::ApOptions
-                | Malformed::EtypeList,
+                | Malformed::EtypeList
+                | Malformed::AuthorizationData,
             ) => Major::Failure,
             Self::Malformed(_) => Major::DefectiveToken,
             Self::PeerMisbehaved(
@@ -293,7 +297,7 @@ impl Error {
                 Malformed::BufferLength { .. } | Malformed::Rotation { .. } => {
                     minor::KRB5_BAD_MSIZE
                 }
-                Malformed::EtypeList => minor::ASN1_PARSE_ERROR,
+                Malformed::EtypeList | Malformed::AuthorizationData => minor::ASN1_PARSE_ERROR,
                 Malformed::ApOptions => minor::KRB5.wrapping_add_signed(KRB_AP_ERR_MSG_TYPE),
                 Malformed::State(_)
                 | Malformed::StateValue(_)

@@ -19,6 +19,7 @@ use crate::accept::Acceptor;
 use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Malformed};
 use crate::initiate::{ExpectApRep, Pending};
+use crate::inquire::TicketFacts;
 use crate::names::displayed;
 use crate::state;
 
@@ -42,6 +43,9 @@ const SESSION_ENCTYPE: u8 = 10;
 const CTIME: u8 = 11;
 /// The state of the context that is made and waits for the third leg of DCE style.
 const CONTEXT: u8 = 12;
+const TICKET_FLAGS: u8 = 13;
+/// In seconds.
+const AUTHTIME: u8 = 14;
 
 /// An acceptor that has no request yet, within a negotiation that chose this mechanism: all that it knows is the importer's own.
 impl HalfOpen for Acceptor {
@@ -127,6 +131,7 @@ impl HalfOpen for ExpectApRep {
             facts,
             subkey,
             seq_number,
+            ticket,
             random: _, // the importer's own
         } = &self.pending;
         let Awaited {
@@ -136,7 +141,7 @@ impl HalfOpen for ExpectApRep {
         } = &self.awaited;
         let key_length = |key: &Key| key.enctype().key_length();
         let capacity = 1
-            + usize::from(CTIME) * (1 + 4 + 8)
+            + usize::from(AUTHTIME) * (1 + 4 + 8)
             + facts.initiator.text().len()
             + facts.acceptor.text().len()
             + key_length(subkey)
@@ -155,7 +160,9 @@ impl HalfOpen for ExpectApRep {
             .number(SEQ_NUMBER, u64::from(*seq_number))
             .bytes(SESSION_KEY, session_key.expose())
             .number(SESSION_ENCTYPE, enctype(session_key))
-            .number(CTIME, ctime.micros().cast_unsigned());
+            .number(CTIME, ctime.micros().cast_unsigned())
+            .number(TICKET_FLAGS, u64::from(ticket.flags))
+            .number(AUTHTIME, ticket.authtime.seconds().cast_unsigned());
         debug_assert_eq!(out.capacity(), room, "the state grew");
         Ok(out)
     }
@@ -197,17 +204,23 @@ fn read_initiator(state: &[u8], own: InitiatorResume) -> Result<ExpectApRep, Mal
         acceptor: displayed(fields.bytes(ACCEPTOR)?),
         expires: Timestamp::from_micros(fields.number(EXPIRES)?.cast_signed()),
     };
-    let pending = Pending {
-        facts,
-        subkey: state::key(fields.bytes(SUBKEY)?, &mut fields, SUBKEY_ENCTYPE)?,
-        seq_number: state::narrow(&mut fields, SEQ_NUMBER)?,
-        random: own.random,
-    };
+    let subkey = state::key(fields.bytes(SUBKEY)?, &mut fields, SUBKEY_ENCTYPE)?;
+    let seq_number = state::narrow(&mut fields, SEQ_NUMBER)?;
     let session_key = state::key(fields.bytes(SESSION_KEY)?, &mut fields, SESSION_ENCTYPE)?;
     let awaited = Awaited {
         session_key: Arc::new(session_key),
         ctime: Timestamp::from_micros(fields.number(CTIME)?.cast_signed()),
         permitted_enctypes: own.permitted_enctypes,
+    };
+    let pending = Pending {
+        facts,
+        subkey,
+        seq_number,
+        ticket: TicketFacts {
+            flags: state::narrow(&mut fields, TICKET_FLAGS)?,
+            authtime: state::seconds(&mut fields, AUTHTIME)?,
+        },
+        random: own.random,
     };
     fields.finish()?;
     Ok(ExpectApRep { awaited, pending })

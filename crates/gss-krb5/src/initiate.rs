@@ -27,6 +27,7 @@ use crate::context::{Context, Established};
 use crate::ctime::AuthenticatorTimes;
 use crate::error::{Error, Local, Malformed};
 use crate::frame::{HandshakeToken, Style};
+use crate::inquire::TicketFacts;
 use crate::keys::Keys;
 use crate::names::display;
 
@@ -134,6 +135,7 @@ fn begin(
         },
         subkey,
         seq_number,
+        ticket: TicketFacts::new(ticket.flags, ticket.authtime),
         random: Arc::clone(&options.random),
     };
     if !flags.contains(Flags::MUTUAL) {
@@ -244,6 +246,7 @@ pub(crate) struct Pending {
     pub(crate) facts: Facts,
     pub(crate) subkey: Key,
     pub(crate) seq_number: u32,
+    pub(crate) ticket: TicketFacts,
     pub(crate) random: Arc<dyn Random>,
 }
 
@@ -271,6 +274,7 @@ impl Pending {
             next: u64::from(self.seq_number),
             authorization_data: Vec::new(),
             vouched: Default::default(),
+            ticket: self.ticket,
             delegated: Vec::new(),
             evidence: None,
         }

@@ -111,6 +111,11 @@ impl Keys {
         (sender, receiver)
     }
 
+    /// The key under which messages are sent: the acceptor's subkey where it asserted one.
+    pub(crate) fn sending(&self) -> &Key {
+        self.of(Whose::Acceptors)
+    }
+
     /// The initiator's where the acceptor asserted none.
     fn of(&self, whose: Whose) -> &Key {
         match (whose, &self.acceptor_subkey) {

@@ -21,6 +21,7 @@ mod error;
 mod frame;
 mod half_open;
 mod initiate;
+mod inquire;
 mod iov;
 mod keys;
 mod layout;

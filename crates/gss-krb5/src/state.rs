@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Established;
 use crate::error::{Error, Malformed};
+use crate::inquire::TicketFacts;
 use crate::keys::Keys;
 use crate::names::displayed;
 
@@ -41,6 +42,9 @@ const AUTHORIZATION_DATA: u8 = 14;
 const PAC_VOUCHED: u8 = 15;
 /// There if the KDC vouches for indicators, in DER.
 const INDICATORS: u8 = 16;
+const TICKET_FLAGS: u8 = 17;
+/// In seconds.
+const AUTHTIME: u8 = 18;
 
 /// What travels.
 pub(crate) struct State<'a> {
@@ -50,6 +54,7 @@ pub(crate) struct State<'a> {
     pub(crate) window: &'a SequenceWindow,
     pub(crate) authorization_data: &'a [u8],
     pub(crate) vouched: &'a Vouched,
+    pub(crate) ticket: TicketFacts,
 }
 
 /// Writes a state into a vector that never grows, because one that does leaves key bytes behind.
@@ -82,13 +87,16 @@ pub(crate) fn write(state: &State<'_>) -> Zeroizing<Vec<u8>> {
         .number(WINDOW_SEEN, seen)
         .bytes(AUTHORIZATION_DATA, state.authorization_data);
     write_vouched(state.vouched, &mut fields);
+    fields
+        .number(TICKET_FLAGS, u64::from(state.ticket.flags))
+        .number(AUTHTIME, state.ticket.authtime.seconds().cast_unsigned());
     debug_assert_eq!(out.capacity(), room, "the state grew");
     out
 }
 
 /// At least what [`write`] needs: a field has a number and at most four bytes of length, a number at most eight of value.
 fn capacity(state: &State<'_>) -> usize {
-    const FIELDS: usize = INDICATORS as usize;
+    const FIELDS: usize = AUTHTIME as usize;
     let key = |key: &Key| key.enctype().key_length();
     1 + FIELDS * (1 + 4 + 8)
         + state.facts.initiator.text().len()
@@ -133,6 +141,10 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
     ];
     let authorization_data = fields.bytes(AUTHORIZATION_DATA)?.to_vec();
     let vouched = read_vouched(&mut fields)?;
+    let ticket = TicketFacts {
+        flags: narrow(&mut fields, TICKET_FLAGS)?,
+        authtime: seconds(&mut fields, AUTHTIME)?,
+    };
     fields.finish()?;
     Ok(Established {
         window: SequenceWindow::restore(
@@ -145,6 +157,7 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
         next,
         authorization_data,
         vouched,
+        ticket,
         delegated: Vec::new(),
         evidence: None,
     })
@@ -182,6 +195,16 @@ pub(crate) fn read_vouched(fields: &mut FieldReader<'_>) -> Result<Vouched, Malf
         pac,
         indicators: indicators.collect(),
     })
+}
+
+/// A time in whole seconds that a [`Timestamp`] can hold.
+pub(crate) fn seconds(fields: &mut FieldReader<'_>, number: u8) -> Result<Timestamp, Malformed> {
+    let seconds = fields.number(number)?.cast_signed();
+    let time = Timestamp::from_seconds(seconds);
+    match time.seconds() == seconds {
+        true => Ok(time),
+        false => Err(Malformed::StateValue(number)),
+    }
 }
 
 pub(crate) fn narrow(fields: &mut FieldReader<'_>, number: u8) -> Result<u32, Malformed> {

@@ -57,6 +57,7 @@ impl Both {
                 window: SequenceWindow::new(first, true, true),
                 authorization_data: Vec::new(),
                 vouched: Default::default(),
+                ticket: Default::default(),
                 delegated: Vec::new(),
                 evidence: None,
             }

@@ -95,7 +95,7 @@ fn the_ticket_tells_its_authorization_data() {
     let state = |realm: &TestRealm| realm.pair(ALL).acceptor.save().unwrap();
     assert!(!state(&realm).windows(3).any(|part| part == b"PAC"));
     realm.ticket.authorization_data = Some(b"PAC".to_vec());
-    assert!(state(&realm).ends_with(b"PAC"));
+    assert!(state(&realm).windows(3).any(|part| part == b"PAC"));
 }
 
 #[test]

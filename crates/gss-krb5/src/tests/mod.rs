@@ -9,6 +9,7 @@ mod dce;
 mod delegation;
 mod half_open;
 mod handshake;
+mod inquire;
 mod messages;
 mod older;
 mod realm;

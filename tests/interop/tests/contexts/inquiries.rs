@@ -1,6 +1,6 @@
 //! What a context tells beside its messages, and that theirs tells the same.
 
-use baton::{Flags, PrfKey};
+use baton::{Flags, Oid, PrfKey};
 use interop::Vendor;
 use interop::peer::COMPLETE;
 
@@ -30,5 +30,51 @@ fn pseudo_random_bytes_are_the_same_on_both_sides() {
                 }
             }
         }
+    }
+}
+
+/// 1.2.840.113554.1.2.2.5, and what follows.
+fn oid(rest: &[u8]) -> Vec<u8> {
+    [&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2, 5], rest].concat()
+}
+
+/// MIT's library answers each OID in the form in which ours does; Heimdal's has the session key too.
+#[test]
+fn facts_by_oid_are_the_same_on_both_sides() {
+    for case in Case::all() {
+        let Pair { ours, mut theirs } = establish(case);
+        let told = |rest: &[u8]| {
+            let oid = Oid::from_bytes(&oid(rest)).unwrap();
+            let found = ours.inquire_by_oid(&oid).unwrap();
+            let found: Vec<_> = found.iter().map(|one| one.to_vec()).collect();
+            (COMPLETE, found)
+        };
+        let (major, found) = theirs.inquire_by_oid(&oid(&[5]));
+        let (_, expected) = told(&[5]);
+        // Heimdal's older library does not tell the key's type.
+        assert_eq!((major, &found[0]), (COMPLETE, &expected[0]), "{case:?}");
+        if case.vendor == Vendor::Mit {
+            assert_eq!(found, expected, "{case:?}");
+        }
+        let key = ours.session_key().unwrap();
+        assert_eq!(key.enctype, case.enctype().number(), "{case:?}");
+        if case.vendor == Vendor::Heimdal {
+            continue;
+        }
+        for rest in [&[1][..], &[12]] {
+            assert_eq!(
+                theirs.inquire_by_oid(&oid(rest)),
+                told(rest),
+                "{case:?} {rest:?}"
+            );
+        }
+        // Old libraries have no strength to tell.
+        let (major, found) = theirs.inquire_by_oid(&oid(&[15]));
+        if major == COMPLETE {
+            assert_eq!((major, found), told(&[15]), "{case:?}");
+        }
+        assert_ne!(theirs.inquire_by_oid(&oid(&[127])).0, COMPLETE);
+        let unknown = Oid::from_bytes(&oid(&[127])).unwrap();
+        ours.inquire_by_oid(&unknown).unwrap_err();
     }
 }

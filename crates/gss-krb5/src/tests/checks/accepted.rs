@@ -148,6 +148,7 @@ fn confidentiality_is_given_though_no_flag_says_so() {
             window: SequenceWindow::new(7, true, true),
             authorization_data: Vec::new(),
             vouched: Default::default(),
+            ticket: Default::default(),
             delegated: Vec::new(),
             evidence: None,
         }
