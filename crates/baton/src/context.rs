@@ -262,6 +262,12 @@ impl Context {
         self.inner.here()?.pseudo_random(key, input, length)
     }
 
+    /// `GSS_Process_context_token` (RFC 2743 §2.2.4): a token of the peer's about the context itself. Kerberos has none (RFC 4121
+    /// took RFC 1964's, which ended a context, away), so whatever comes is `GSS_S_DEFECTIVE_TOKEN` and the context goes on.
+    pub fn process_token(&self, token: &[u8]) -> Result<(), Error> {
+        self.inner.here()?.process_token(token)
+    }
+
     /// The credential that the initiator delegated, for the first who asks: tickets with which this process speaks for it,
     /// usually as good as its own. `None` if it delegated nothing, if somebody has asked already, or if the context was
     /// begun here.

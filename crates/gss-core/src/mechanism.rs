@@ -156,6 +156,19 @@ pub struct Delegated {
 #[error("the context's mechanism has no {0}")]
 pub struct NotOffered(pub &'static str);
 
+/// Nothing but messages comes from the peer of an established context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the context's mechanism has no tokens about a context: its end is told by the protocol around it"
+)]
+struct NoContextTokens;
+
+impl From<NoContextTokens> for Error {
+    fn from(cause: NoContextTokens) -> Self {
+        Self::new(Major::DefectiveToken, cause)
+    }
+}
+
 impl From<NotOffered> for Error {
     fn from(cause: NotOffered) -> Self {
         Self::new(Major::Unavailable, cause)
@@ -232,6 +245,12 @@ pub trait SecurityContext: Send + Sync {
     fn unwrap_many(&self, batch: &mut [Batched<'_>]) -> Vec<Result<Unwrapped, Error>> {
         let each = |one: &mut Batched<'_>| self.unwrap(one.input, one.output);
         batch.iter_mut().map(each).collect()
+    }
+
+    /// `GSS_Process_context_token` (RFC 2743 §2.2.4): what the peer says of the context itself. `GSS_S_DEFECTIVE_TOKEN` where the
+    /// mechanism has no such tokens.
+    fn process_token(&self, _token: &[u8]) -> Result<(), Error> {
+        Err(NoContextTokens.into())
     }
 
     /// What else the context can be asked, where the mechanism has more to tell.

@@ -170,6 +170,14 @@ pub enum Local {
     /// Channel bindings of more than 2^32 - 1 bytes (RFC 4121 §4.1.1.2).
     #[error("the channel bindings are too long")]
     BindingsTooLong,
+    /// Anonymity was asked for, and the ticket names its client. The first token would tell, and cannot be undone (RFC 8062 §6).
+    #[error(
+        "anonymity was asked for, and the ticket is of {client}: get an anonymous one (kinit -n)"
+    )]
+    NotAnonymous {
+        /// The ticket's client.
+        client: String,
+    },
     /// A KRB-CRED of more than 2^16 - 1 bytes (RFC 4121 §4.1.1).
     #[error("the credentials to delegate are too long")]
     DelegatedTooLong,
@@ -258,6 +266,7 @@ impl Error {
                 | PeerMisbehaved::Checksum,
             ) => Major::BadMic,
             Self::Local(Local::TicketExpired { .. }) => Major::CredentialsExpired,
+            Self::Local(Local::NotAnonymous { .. }) => Major::Unavailable,
             Self::Exchange(_)
             | Self::PeerRefused { .. }
             | Self::Delegation(_)

@@ -105,6 +105,11 @@ fn begin(
     host: &Host<'_>,
 ) -> Result<Step, Error> {
     ap::check_permitted(ticket.key.enctype(), &options.permitted_enctypes)?;
+    let anonymous = ticket.flags & ticket_flags::ANONYMOUS != 0;
+    if options.flags.contains(Flags::ANON) && !anonymous {
+        let client = ticket.client.to_string();
+        return Err(Local::NotAnonymous { client }.into());
+    }
     let offset = micros(ticket.time_offset);
     if shifted(host.now(), offset) > ticket.endtime {
         let server = ticket.server.to_string();
@@ -221,7 +226,9 @@ fn granted(options: &InitOptions, ticket: &ServiceTicket) -> Flags {
         | Flags::DCE_STYLE
         | Flags::IDENTIFY
         | Flags::EXTENDED_ERROR;
+    let anonymous = ticket.flags & ticket_flags::ANONYMOUS != 0;
     delegation
+        | Flags::ANON.when(anonymous)
         | implied(asked & optional)
         | Flags::CONF
         | Flags::INTEG

@@ -141,6 +141,9 @@ fn an_established_context_takes_messages_of_its_peer_and_nothing_else() {
                 Major::DefectiveToken
             };
             assert_eq!(error.major(), expected, "{name}");
+            // There are no tokens about a context (RFC 4121 §4), so none ends it.
+            let error = context.process_token(&token).unwrap_err();
+            assert_eq!(error.major(), Major::DefectiveToken, "{name}");
             assert!(out.is_empty());
         }
     }

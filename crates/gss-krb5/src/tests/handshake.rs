@@ -12,6 +12,7 @@ use gss_core::oid::Oid;
 use krb5::exchange::ap::Acceptable;
 use krb5::formats::ccache::TimeOffset;
 use krb5::formats::keytab::{Keytab, KeytabEntry};
+use krb5::messages::ticket_flags;
 use krb5::principal::Principal;
 use wire::time::{Clock, Timestamp};
 
@@ -27,7 +28,8 @@ fn every_combination_of_flags_is_granted_alike() {
     for enctype in enctypes() {
         let realm = TestRealm::new(enctype);
         let windows = [0, 0x2000, 0x4000, 0x6000];
-        for asked in (0..1 << 8).flat_map(|low| windows.map(|high| low | high)) {
+        let all = (0..1 << 8).flat_map(|low| windows.map(|high| low | high));
+        for asked in all.filter(|asked| asked & Flags::ANON.bits() == 0) {
             let pair = realm.pair(Flags::from_bits(asked));
             let (initiator, acceptor) = (pair.initiator.facts(), pair.acceptor.facts());
             let optional = ALL | Flags::IDENTIFY | Flags::EXTENDED_ERROR;
@@ -327,6 +329,29 @@ fn an_enctype_of_the_acceptors_subkey_is_agreed_on() {
                 let token = signed(&**from, b"message");
                 assert_eq!(token.len(), 16 + expected, "{initiators:?} {acceptors:?}");
                 to.verify_mic(b"message", &token).unwrap();
+            }
+        }
+    }
+}
+
+/// RFC 8062 §6: the initiator stays anonymous, or its token is never made.
+#[test]
+fn anonymity_is_given_or_nothing_is_begun() {
+    for enctype in enctypes() {
+        let mut realm = TestRealm::new(enctype);
+        let options = realm.init_options(ALL | Flags::ANON);
+        let (ticket, server) = (realm.service_ticket(), &realm.ticket.server);
+        let error = failed(initiate(&ticket, server, &options, &realm.host())).error;
+        assert_eq!(error.major(), Major::Unavailable);
+        assert!(error.to_string().contains("alice@EXAMPLE.COM"), "{error}");
+        realm.ticket.client = Principal::anonymous();
+        realm.ticket.flags |= ticket_flags::ANONYMOUS;
+        for asked in [Flags::ANON, Flags::NONE] {
+            let pair = realm.pair(ALL | asked);
+            for side in [&pair.initiator, &pair.acceptor] {
+                let facts = side.facts();
+                assert!(facts.flags.contains(Flags::ANON));
+                assert_eq!(facts.initiator.name_type(), Oid::NT_ANONYMOUS);
             }
         }
     }

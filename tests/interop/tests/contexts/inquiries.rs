@@ -1,8 +1,8 @@
 //! What a context tells beside its messages, and that theirs tells the same.
 
-use baton::{Flags, Oid, PrfKey};
+use baton::{Flags, Major, Oid, PrfKey};
 use interop::Vendor;
-use interop::peer::COMPLETE;
+use interop::peer::{COMPLETE, DEFECTIVE_TOKEN};
 
 use crate::parties::{ALL_FLAGS, Case, Pair, establish};
 
@@ -76,5 +76,27 @@ fn facts_by_oid_are_the_same_on_both_sides() {
         assert_ne!(theirs.inquire_by_oid(&oid(&[127])).0, COMPLETE);
         let unknown = Oid::from_bytes(&oid(&[127])).unwrap();
         ours.inquire_by_oid(&unknown).unwrap_err();
+    }
+}
+
+/// RFC 4121 has no token that ends a context: MIT's library refuses whatever comes, as ours does, and goes on.
+#[test]
+fn no_token_ends_a_context() {
+    for case in Case::each_way() {
+        let Pair { ours, mut theirs } = establish(case);
+        let mic = ours.get_mic(b"").unwrap();
+        let tokens = [mic.clone(), theirs.mic(b""), b"\x01\x02".to_vec()];
+        for token in tokens {
+            let error = ours.process_token(&token).unwrap_err();
+            assert_eq!(error.major(), Major::DefectiveToken, "{case:?}");
+            if case.vendor == Vendor::Mit {
+                assert_eq!(theirs.process(&token), DEFECTIVE_TOKEN, "{case:?}");
+            }
+        }
+        assert_eq!(theirs.verify(b"", &mic), COMPLETE, "{case:?}");
+        let token = ours.wrap(true, b"message").unwrap();
+        let (_, _, message) = theirs.unwrap(&token);
+        assert_eq!(message, b"message", "{case:?}");
+        ours.unwrap(&theirs.wrap(true, b"message")).unwrap();
     }
 }

@@ -112,6 +112,59 @@ fn the_channel_bound_flag_tells_whether_they_agreed() {
     }
 }
 
+/// `client_aware_channel_bindings` in krb5.conf says for every program what `GSS_C_CHANNEL_BOUND_FLAG` asks for one: an
+/// acceptor that knows of a channel refuses an initiator that bound to none.
+#[test]
+fn an_initiator_that_is_aware_of_bindings_is_refused_without_them() {
+    let channel: Option<&'static [u8]> = Some(b"tls-unique:a");
+    let aware = "[libdefaults]\n client_aware_channel_bindings = true\n";
+    for case in Case::each_way().filter(|case| case.vendor == Vendor::Mit) {
+        let realm = realm(case.vendor);
+        let path = realm.path("aware.conf");
+        fs::write(&path, aware).unwrap();
+        let both = format!("{}:{}", path.display(), realm.config().display());
+        for (bound, insists) in [(false, true), (true, true), (false, false)] {
+            let refused = match case.we {
+                We::Initiate => {
+                    let mut config = config(realm);
+                    if insists {
+                        config.krb5_conf.insert(0, path.clone());
+                    }
+                    let env = Environment::new(config).unwrap();
+                    let ours = channel.filter(|_| bound);
+                    let mut theirs = Peer::start(case.vendor, realm, TICKETS);
+                    theirs.accept(channel);
+                    let Step::Continue { token, .. } = start(&env, realm, Case { ours, ..case })
+                    else {
+                        panic!("mutual authentication has an answer");
+                    };
+                    match theirs.step(&token) {
+                        Stepped::Failed { major, .. } => Some(major),
+                        _ => None,
+                    }
+                }
+                We::Accept => {
+                    let mut command = realm.command(program(case.vendor), TICKETS);
+                    if insists {
+                        command.env("KRB5_CONFIG", &both);
+                    }
+                    let mut theirs = Peer::start_with(command);
+                    theirs.initiate(&case.target(), case.flags.bits(), channel.filter(|_| bound));
+                    let request = theirs.step(&[]).token();
+                    let ours = Case {
+                        ours: channel,
+                        ..case
+                    };
+                    let step = accept(&environment(realm), realm, ours, &request);
+                    step.err().map(|failure| failure.error.major().code())
+                }
+            };
+            let expected = (insists && !bound).then_some(BAD_BINDINGS);
+            assert_eq!(refused, expected, "{case:?} {bound} {insists}");
+        }
+    }
+}
+
 #[test]
 fn our_skewed_request_is_refused_by_their_error_token() {
     for case in Case::each_way().filter(|case| case.we == We::Initiate) {
