@@ -4,6 +4,7 @@
 //! - A [`Credential`] has an acceptor's keys or an initiator's tickets.
 //! - [`Initiator`] and [`Acceptor`] run a handshake in [steps](Step), which ends with a [`Context`].
 //! - [`stream`] makes `Read` and `Write` of a context and a socket, and with the feature `tokio` `AsyncRead` and `AsyncWrite`.
+//! - [`http`] has both sides of `Negotiate`, whatever carries the header fields.
 //! - [`sasl`] has the exchanges of `GSSAPI`, `GS2-KRB5`, `GS2-KRB5-PLUS` and `GSS-SPNEGO`.
 //! - [`mechanisms`] tells what there is, [`status`] what codes mean, [`tls`] how a TLS connection is bound to.
 //! - A context wraps, unwraps, signs and verifies, and can be [exported](Context::export) to, or
@@ -19,6 +20,7 @@ mod environment;
 mod half_open;
 mod handshake;
 pub mod host;
+pub mod http;
 mod identity;
 mod impersonation;
 mod inquire;
