@@ -525,3 +525,28 @@ fn a_handshake_that_fails_says_so_on_both_sides() {
     here.read_exact(&mut answer).unwrap();
     assert_eq!(answer[0], 0x60, "a KRB-ERROR in its frame");
 }
+
+/// Whoever is on the way sends something behind the client's last token, before the server has answered.
+#[test]
+fn cve_2021_23214_bytes_from_before_the_context_are_not_its_data() {
+    let Setting { realm, env } = setting();
+    let (alice, service) = (
+        realm.credential(&env, "alice").unwrap(),
+        realm.acceptor(&env).unwrap(),
+    );
+    for injected in [&b"\0\0\0\x04DROP"[..], b"DROP TABLE", b"\0\0\0\0"] {
+        let name = Name::hostbased_service("host@localhost");
+        let begun = Initiator::new(&env, &alice, &name).start().unwrap();
+        let baton::Step::Continue { token, .. } = begun else {
+            panic!("mutual");
+        };
+        let (mut here, there) = pair();
+        let frame = [&(token.len() as u32).to_be_bytes()[..], &token, injected].concat();
+        here.write_all(&frame).unwrap();
+        here.shutdown(Shutdown::Write).unwrap();
+        let mut stream = stream::accept(there, Acceptor::new(&env, &service), options()).unwrap();
+        let mut out = Vec::new();
+        assert!(stream.read_to_end(&mut out).is_err());
+        assert!(out.is_empty(), "{injected:x?}");
+    }
+}
