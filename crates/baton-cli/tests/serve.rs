@@ -487,3 +487,23 @@ fn what_is_wrong_with_the_command_line_is_said_at_once() {
         assert!(said.contains(text), "{arguments:?}: {said}");
     }
 }
+
+/// What a program makes of a socket with `baton::stream` is a client like any other.
+#[test]
+fn a_stream_of_the_crate_is_a_client() {
+    use baton::stream::{StreamOptions, initiate};
+    let setting = setting();
+    let service = echo_service();
+    let door = setting.serve([&format!("--forward={service}")]);
+    let socket = std::net::TcpStream::connect(door.address).unwrap();
+    let name = baton::Name::hostbased_service("HTTP@localhost");
+    let initiator = baton::Initiator::new(&setting.env, &setting.alice, &name).flags(all_flags());
+    let mut stream = initiate(socket, initiator, StreamOptions::default().end_by_close()).unwrap();
+    let sent = pattern(300_000, 1);
+    stream.write_all(&sent).unwrap();
+    stream.flush().unwrap();
+    stream.transport().shutdown(Shutdown::Write).unwrap();
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).unwrap();
+    assert!(received == sent);
+}
