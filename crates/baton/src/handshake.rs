@@ -235,7 +235,7 @@ impl<'a> Initiator<'a> {
     }
 
     /// The same as [`start`](Self::start), as a task of tokio's runtime: it waits for KDCs without holding up a thread, and
-    /// asks nobody any more once it is dropped.
+    /// asks nobody any more once it is dropped. The credential cache is read and written as it goes.
     #[cfg(feature = "tokio")]
     pub async fn start_async(self) -> Result<Step, Error> {
         self.start_by(Tokio).await

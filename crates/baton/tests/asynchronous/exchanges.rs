@@ -153,3 +153,27 @@ async fn a_dropped_exchange_asks_nobody_any_more() {
     second_udp.set_nonblocking(true).unwrap();
     assert!(second_udp.recv(&mut buffer).is_err(), "a second later");
 }
+
+#[tokio::test]
+async fn streams_do_as_well_as_datagrams() {
+    let realm = realm();
+    let (env, _home) = environment(
+        &[format!("tcp/{}", realm.address())],
+        Duration::from_secs(60),
+    );
+    let name = alice();
+    let alice = Credential::with_password_async(&env, &name, "secret").await;
+    let service = Name::hostbased_service("HTTP@localhost");
+    let alice = alice.unwrap();
+    let begun = Initiator::new(&env, &alice, &service).start_async().await;
+    assert!(matches!(begun, Ok(Step::Continue { .. })));
+    // Nobody listens there any more.
+    let closed = {
+        let (_udp, _tcp, address) = silent();
+        format!("tcp/{address}")
+    };
+    let (env, _home) = environment(&[closed], Duration::from_secs(60));
+    let refused = Credential::with_password_async(&env, &name, "secret").await;
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains("Connection refused"), "{text}");
+}
