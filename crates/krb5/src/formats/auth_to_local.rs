@@ -129,7 +129,8 @@ impl LocalNames<'_> {
     }
 }
 
-/// The string that `n:text]` makes of a name of n components, and what follows the bracket.
+/// The string that `n:text]` makes of a name of n components, and what follows the bracket. For another name, what follows n is not
+/// looked at.
 fn select<'r>(
     selection: &'r str,
     rule: &str,
@@ -138,8 +139,10 @@ fn select<'r>(
     let malformed = || RuleError::Selection(rule.to_owned());
     let (count, text) = selection.split_once(':').ok_or_else(malformed)?;
     let count: usize = count.parse().map_err(|_| malformed())?;
+    if principal.components().len() != count {
+        return Ok((None, text));
+    }
     let (text, rest) = text.split_once(']').ok_or_else(malformed)?;
-    let applies = principal.components().len() == count;
     let mut pieces = text.split('$');
     let mut selected = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
@@ -156,8 +159,7 @@ fn select<'r>(
         selected.extend_from_slice(part.unwrap_or_default());
         selected.extend_from_slice(literal.as_bytes());
     }
-    let selected = String::from_utf8(selected).ok();
-    Ok((selected.filter(|_| applies), rest))
+    Ok((String::from_utf8(selected).ok(), rest))
 }
 
 /// Applies each `s/pattern/text/` and `s/pattern/text/g` in turn. In the text nothing stands for anything else.
@@ -334,7 +336,14 @@ mod tests {
             let found = local(&[&format!("RULE:[1:$1]{rule}"), "DEFAULT"], "a@R");
             assert!(matches!(found, Err(Expression { .. })), "{rule}: {found:?}");
         }
-        // A rule that does not apply is not looked at any further.
-        is(&["RULE:[2:$1](a[)", "DEFAULT"], "a@R", Some("a"));
+    }
+
+    #[test]
+    fn a_rule_that_does_not_apply_is_not_looked_at_any_further() {
+        for rule in ["[2:$1](a[)", "[2:$3]", "[2:$x]", "[2:$1"] {
+            let rule = format!("RULE:{rule}");
+            is(&[&rule, "DEFAULT"], "a@R", Some("a"));
+            assert!(local(&[&rule, "DEFAULT"], "a/b@R").is_err(), "{rule}");
+        }
     }
 }
