@@ -350,10 +350,13 @@ fn other_bytes_of_ours_are_refused_or_mean_what_they_say() {
         let mut other = attributes.to_vec();
         other[bit / 8] ^= 1 << (bit % 8);
         if let Ok(name) = read(&other) {
-            let _ = name
-                .attribute_names()
-                .iter()
-                .map(|name_of| name.attribute(name_of));
+            for listed in &name.attribute_names() {
+                let found = name.attribute(listed).map(|found| found.values);
+                assert!(
+                    found.is_ok_and(|values| !values.is_empty()),
+                    "{listed}, bit {bit}"
+                );
+            }
             let _ = name.export_composite();
         }
     }
