@@ -277,6 +277,8 @@ fn names_are_users_by_the_same_rules() {
     let text = "[realms]\n INTEROP.TEST = {\n  auth_to_local_names = {\n   boss = root\n  }\n\
         \x20 auth_to_local = RULE:[2:$1;$2](^.*;admin$)s/;admin$//\n\
         \x20 auth_to_local = RULE:[1:$1@$0](.*@OTHER.TEST)s/@.*//s/[aeiou]/-/g\n\
+        \x20 auth_to_local = RULE:[3:$1](.*x)s/^a//g\n\
+        \x20 auth_to_local = RULE:[4:$5]\n\
         \x20 auth_to_local = RULE:[2:$2$1foo](^[[:lower:]]+foo$)s/o/0/\n\
         \x20 auth_to_local = DEFAULT\n }\n";
     fs::write(&rules, text).unwrap();
@@ -303,6 +305,7 @@ fn names_are_users_by_the_same_rules() {
         "john/doe@INTEROP.TEST",
         "John/doe@INTEROP.TEST",
         "a/b/c@INTEROP.TEST",
+        "aabax/b/c@INTEROP.TEST",
     ] {
         let name = Name::krb5_principal(principal);
         assert_eq!(import(&mut theirs, &name), COMPLETE);
@@ -319,5 +322,5 @@ fn names_are_users_by_the_same_rules() {
             }
         }
     }
-    assert_eq!(users, 8);
+    assert_eq!(users, 9);
 }

@@ -5,7 +5,6 @@
 //! taken, not the longest; and there are more escapes, such as `\d`. Where a whole name has to match, as behind a selection, that makes
 //! no difference.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use regex_lite::Regex;
@@ -170,15 +169,45 @@ fn substitute(mut text: String, commands: &str) -> Result<String, RuleError> {
         let command = rest.strip_prefix("s/").ok_or_else(malformed)?;
         let (pattern, command) = command.split_once('/').ok_or_else(malformed)?;
         let (with, after) = command.split_once('/').ok_or_else(malformed)?;
-        let limit = if after.starts_with('g') { 0 } else { 1 };
-        let with = regex_lite::NoExpand(with);
-        let changed = expression(pattern, pattern)?.replacen(&text, limit, with);
-        if let Cow::Owned(changed) = changed {
-            text = changed;
-        }
-        rest = after.strip_prefix('g').unwrap_or(after).trim_start();
+        let pattern = expression(pattern, pattern)?;
+        let all = after.strip_prefix('g');
+        text = match all {
+            Some(_) => replace_all(&pattern, &text, with),
+            None => replace_first(&pattern, &text, with),
+        };
+        rest = all.unwrap_or(after).trim_start();
     }
     Ok(text)
+}
+
+fn replace_first(pattern: &Regex, text: &str, with: &str) -> String {
+    pattern
+        .replace(text, regex_lite::NoExpand(with))
+        .into_owned()
+}
+
+/// As MIT's library does, what is behind a match is a text of its own, at whose beginning `^` matches again: `s/^a//g` removes each `a`
+/// that the text begins with. Where nothing matches too, the search goes on behind the next character, and the end of a match is no
+/// such place.
+fn replace_all(pattern: &Regex, text: &str, with: &str) -> String {
+    let (mut changed, mut rest) = (String::new(), text);
+    let mut is_behind_match = false;
+    while let Some(found) = pattern.find(rest) {
+        let is_empty = found.range().is_empty();
+        changed.push_str(&rest[..found.start()]);
+        if !(is_empty && is_behind_match && found.start() == 0) {
+            changed.push_str(with);
+        }
+        rest = &rest[found.end()..];
+        is_behind_match = !is_empty;
+        if is_empty {
+            let mut characters = rest.chars();
+            let Some(next) = characters.next() else { break };
+            changed.push(next);
+            rest = characters.as_str();
+        }
+    }
+    changed + rest
 }
 
 fn expression(text: &str, shown: &str) -> Result<Regex, RuleError> {
@@ -293,7 +322,19 @@ mod tests {
         is(&["RULE:[1:$1]s/a/b/gs/b/c/"], "aa@R", Some("cb"));
         is(&["RULE:[1:$1]s/(a)(b)/$2$1\\2&/"], "ab@R", Some("$2$1\\2&"));
         is(&["RULE:[1:$1]s/x*/-/g"], "ab@R", Some("-a-b-"));
+        is(&["RULE:[1:$1]s/x*/-/g"], "axxb@R", Some("-a-b-"));
+        is(&["RULE:[1:$1]s/b*$/-/g"], "éb@R", Some("é-"));
+        is(&["RULE:[1:$1]s/.*/x/g"], "alice@R", Some("x"));
+        is(&["RULE:[1:$1]s/e|x*/-/g"], "éé@R", Some("-é-é-"));
         is(&["RULE:[1:$1]s/.*//"], "alice@R", None);
+    }
+
+    #[test]
+    fn each_search_of_a_substitution_begins_anew() {
+        is(&["RULE:[1:$1]s/^a//g"], "aaba@R", Some("ba"));
+        is(&["RULE:[1:$1]s/^a//"], "aaba@R", Some("aba"));
+        is(&["RULE:[1:$1]s/^ab?/-/g"], "abacab@R", Some("--cab"));
+        is(&["RULE:[1:$1]s/a$//g"], "aaba@R", Some("aab"));
     }
 
     #[test]
