@@ -292,6 +292,28 @@ mod tests {
     }
 
     #[test]
+    fn a_home_that_can_hold_no_file_leaves_it_to_the_rules() {
+        let host = Host::new();
+        let uid = geteuid().as_raw();
+        host.file("alice/.k5login", "bob@OTHER\n", 0o644);
+        for home in ["/dev/null", "/nowhere"] {
+            let line = format!("alice:x:{uid}:0::{home}:/bin/sh\n");
+            host.file("passwd", &line, 0o644);
+            assert!(host.may("alice@R", "alice"), "{home}");
+            assert!(!host.may("bob@OTHER", "alice"), "{home}");
+        }
+    }
+
+    /// What may be there and cannot be looked for: the user may have listed others alone.
+    #[test]
+    fn a_file_that_cannot_be_looked_for_lists_nobody() {
+        let host = Host::new();
+        let path = host.dir.path().join("alice/.k5login");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert!(!host.may("alice@R", "alice"));
+    }
+
+    #[test]
     fn nobody_in_particular_is_nobodys_user() {
         let host = Host::new();
         let nobody = "WELLKNOWN/ANONYMOUS@R";

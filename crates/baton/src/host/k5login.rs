@@ -36,8 +36,8 @@ fn place(account: &Account, settings: &Settings) -> PathBuf {
     }
 }
 
-/// What the file of `account` says of `principal`. A file that cannot be read, that is somebody else's (but root's), or that others may
-/// write, lists nobody.
+/// What the file of `account` says of `principal`. A file that cannot be read or looked for, that is somebody else's (but root's), or that
+/// others may write, lists nobody.
 pub fn look_up(account: &Account, principal: &Principal, settings: &Settings) -> K5login {
     let path = place(account, settings);
     match read(&path, account.uid) {
@@ -78,7 +78,7 @@ fn read(path: &Path, uid: u32) -> Result<Option<Vec<u8>>, Problem> {
     let mut options = OpenOptions::new();
     let file = match options.read(true).custom_flags(NON_BLOCKING).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     check(&file, uid)?;
@@ -89,6 +89,14 @@ fn read(path: &Path, uid: u32) -> Result<Option<Vec<u8>>, Problem> {
         return Err(Problem::TooLong);
     }
     Ok(Some(contents))
+}
+
+/// Nothing can be in a directory that is missing, nor in what is none, as the home `/dev/null` of a daemon's account.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// The open file's owner and mode: what stands at the path may be another by now.
