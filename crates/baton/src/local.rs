@@ -295,8 +295,13 @@ mod tests {
     fn a_home_that_can_hold_no_file_leaves_it_to_the_rules() {
         let host = Host::new();
         let uid = geteuid().as_raw();
+        // The home of alice as seen from the working directory.
+        let here = std::env::current_dir().unwrap();
+        let mut alice: std::path::PathBuf = here.components().skip(1).map(|_| "..").collect();
+        alice.push(host.dir.path().join("alice").strip_prefix("/").unwrap());
         host.file("alice/.k5login", "bob@OTHER\n", 0o644);
-        for home in ["/dev/null", "/nowhere"] {
+        assert!(alice.join(".k5login").exists());
+        for home in ["/dev/null", "/nowhere", "", alice.to_str().unwrap()] {
             let line = format!("alice:x:{uid}:0::{home}:/bin/sh\n");
             host.file("passwd", &line, 0o644);
             assert!(host.may("alice@R", "alice"), "{home}");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use krb5::formats::settings::Settings;
 use krb5::principal::Principal;
+use rustix::fs::OFlags;
 
 use super::accounts::Account;
 
@@ -14,8 +15,8 @@ use super::accounts::Account;
 const MAX_SIZE: u64 = 1 << 20;
 /// Bits of a file's mode: its group and others may write.
 const WRITABLE: u32 = 0o022;
-/// Does not wait for the other end of a pipe.
-const NON_BLOCKING: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+/// Does not wait for the other end of a pipe, and takes no terminal for its own: a user chooses what is there, and daemons open it.
+const FLAGS: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
 
 /// What a user's file says of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +29,23 @@ pub enum K5login {
     Unlisted,
 }
 
-/// The file of `account`.
-fn place(account: &Account, settings: &Settings) -> PathBuf {
+/// The file of `account`, which has none where it has no home: what is in the working directory is nobody's.
+fn place(account: &Account, settings: &Settings) -> Option<PathBuf> {
     match &settings.k5login_directory {
-        Some(directory) => Path::new(directory).join(&account.name),
-        None => account.home.join(".k5login"),
+        Some(directory) => Some(Path::new(directory).join(&account.name)),
+        None => account
+            .home
+            .is_absolute()
+            .then(|| account.home.join(".k5login")),
     }
 }
 
 /// What the file of `account` says of `principal`. A file that cannot be read or looked for, that is somebody else's (but root's), or that
 /// others may write, lists nobody.
 pub fn look_up(account: &Account, principal: &Principal, settings: &Settings) -> K5login {
-    let path = place(account, settings);
+    let Some(path) = place(account, settings) else {
+        return K5login::Absent;
+    };
     match read(&path, account.uid) {
         Ok(Some(contents)) => {
             let name = principal.to_bytes();
@@ -76,7 +82,7 @@ enum Problem {
 
 fn read(path: &Path, uid: u32) -> Result<Option<Vec<u8>>, Problem> {
     let mut options = OpenOptions::new();
-    let file = match options.read(true).custom_flags(NON_BLOCKING).open(path) {
+    let file = match options.read(true).custom_flags(FLAGS).open(path) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error.into()),
