@@ -242,6 +242,10 @@ impl CcacheStore {
         match cause {
             directory::DirectoryError::NotFound => CcacheStoreError::NotFound(self.name.clone()),
             directory::DirectoryError::Io(doing, cause) => self.io(doing, cause),
+            directory::DirectoryError::Owner(owner) => {
+                let name = self.name.clone();
+                CcacheStoreError::Owner { name, owner }
+            }
             directory::DirectoryError::Primary => CcacheStoreError::Primary(self.name.clone()),
         }
     }

@@ -193,6 +193,99 @@ mod tests {
         }
     }
 
+    /// Who put it there does not decide which cache we use, nor keep us waiting.
+    #[test]
+    fn a_primary_file_that_is_a_pipe_or_a_link_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        let collection =
+            CacheCollection::new(CcacheName::Dir(home.path().to_str().unwrap().to_owned()));
+        let primary = home.path().join("primary");
+        let elsewhere = home.path().join("elsewhere");
+        fs::write(&elsewhere, b"tktx\n").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &primary).unwrap();
+        let refused = |what| {
+            let found = collection.default_cache();
+            assert!(
+                matches!(found, Err(CcacheStoreError::Primary(_))),
+                "{what}: {found:?}"
+            );
+        };
+        refused("a link");
+        fs::remove_file(&primary).unwrap();
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &primary, pipe, 0o600.into(), 0).unwrap();
+        refused("a pipe");
+        fs::remove_file(&primary).unwrap();
+        fs::create_dir(&primary).unwrap();
+        refused("a directory");
+        fs::remove_dir(&primary).unwrap();
+        fs::rename(&elsewhere, &primary).unwrap();
+        assert_eq!(named(&collection.default_cache().unwrap()), "tktx");
+    }
+
+    /// Neither root nor who runs the tests, where root does.
+    const SOMEBODY: u32 = 7;
+    const NOBODY: u32 = 65534;
+
+    /// What the process of another user does that the test below starts: it uses each of the directories, and says what it saw.
+    #[test]
+    fn another_user_looks_into_directories() {
+        let Ok(directories) = std::env::var("HOST_DIRECTORIES") else {
+            return;
+        };
+        for directory in directories.split(':') {
+            let name = CcacheName::Dir(directory.to_owned());
+            let collection = CacheCollection::new(name.clone());
+            let outcome = |result: Result<(), CcacheStoreError>| match result {
+                Ok(()) => "fine".to_owned(),
+                Err(CcacheStoreError::Owner { owner, .. }) => format!("of {owner}"),
+                Err(other) => other.to_string(),
+            };
+            let seen = outcome(collection.default_cache().map(drop));
+            let cache = CredentialCache::new(client("alice"));
+            let made = outcome(CcacheStore::new(name).replace(&cache));
+            println!("SEEN {seen}, {made}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_not_used() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        use std::os::unix::process::CommandExt;
+        let home = tempfile::tempdir().unwrap();
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(home.path(), open).unwrap();
+        let mut directories = Vec::new();
+        for (name, directory, primary) in [
+            ("ours", NOBODY, NOBODY),
+            ("theirs", SOMEBODY, NOBODY),
+            ("their-primary", NOBODY, SOMEBODY),
+        ] {
+            let path = home.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("primary"), b"tktx\n").unwrap();
+            if chown(path.join("primary"), Some(primary), None).is_err() {
+                eprintln!("left out: only root can give a file to another user");
+                return;
+            }
+            // Everybody may write there, so that nothing but the owner speaks against it.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+            chown(&path, Some(directory), None).unwrap();
+            directories.push(path.display().to_string());
+        }
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        let test = "host::collection::tests::another_user_looks_into_directories";
+        command.args(["--exact", test, "--nocapture"]);
+        command.env("HOST_DIRECTORIES", directories.join(":"));
+        let output = command.current_dir("/").uid(NOBODY).gid(NOBODY).output();
+        let output = String::from_utf8(output.unwrap().stdout).unwrap();
+        let seen: Vec<&str> = output
+            .lines()
+            .filter_map(|line| Some(line.split_once("SEEN ")?.1))
+            .collect();
+        assert_eq!(seen, ["fine, fine", "of 7, of 7", "of 7, of 7"], "{output}");
+    }
+
     #[test]
     fn caches_in_memory_belong_to_it_and_those_of_one_credential_do_not() {
         let collection = CacheCollection::new(CcacheName::Memory("collection default".into()));
