@@ -184,7 +184,7 @@ impl Credential {
         Self::from_keys(Keys::any(Source::Given(keytab)))
     }
 
-    /// The same acceptor's credential, for the one service `name` alone. A service of a host may have any realm.
+    /// The same acceptor's credential, within the same limits, for the one service `name` alone. A service of a host may have any realm.
     pub fn for_service(&self, env: &Environment, name: &Name) -> Result<Self, Error> {
         let wanted = keys::acceptable(env, name)?;
         let elements = self.elements.iter().map(|element| {
@@ -195,7 +195,10 @@ impl Credential {
             })
         });
         let elements: Vec<Element> = elements.collect::<Result<_, CredentialError>>()?;
-        Ok(Self::new(elements))
+        Ok(Self {
+            elements: elements.into(),
+            ..self.clone()
+        })
     }
 
     /// The tickets of a credential cache: the one named (`FILE:/tmp/krb5cc_1000`), else the configured one, else the user's.

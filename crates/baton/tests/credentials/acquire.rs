@@ -8,7 +8,7 @@ use baton::kerberos::settings::Settings;
 use baton::realm::DevelopmentRealm;
 use baton::{
     Acceptor, Acquire, Config, CredStore, Credential, Environment, Error, Initiator, Lifetime,
-    Major, Name, Oid, Step, Usage, Verify,
+    Major, Name, NegMechs, Oid, Step, Usage, Verify,
 };
 
 use crate::site::{REALM, Site, name, outcome, web};
@@ -347,6 +347,25 @@ fn enctypes_are_limited_on_both_sides() {
     accepts(&env, &limited, &strong).unwrap();
     assert_eq!(outcome(accepts(&env, &limited, &weak)), "FAILURE");
     accepts(&env, &acceptor, &weak).unwrap();
+}
+
+#[test]
+fn for_one_service_the_limits_stay() {
+    let site = Site::new();
+    let env = site.env();
+    let client = site.user(&env, "alice").with_enctypes(&[17]).unwrap();
+    let Step::Continue { token, .. } = Initiator::new(&env, &client, &web()).start().unwrap()
+    else {
+        panic!("an answer is awaited")
+    };
+    let acceptor = Acquire::new(&env, Usage::Accept).acquire().unwrap();
+    let limited = acceptor
+        .with_enctypes(&[18])
+        .unwrap()
+        .with_neg_mechs(NegMechs::new([Oid::KRB5]).unwrap());
+    let web = limited.for_service(&env, &web()).unwrap();
+    assert_eq!(outcome(accepts(&env, &web, &token)), "FAILURE");
+    assert!(web.neg_mechs().unwrap().iter().eq([Oid::KRB5]));
 }
 
 #[test]
