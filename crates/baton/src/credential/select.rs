@@ -11,10 +11,8 @@ use super::tickets::{Tickets, collection};
 use crate::environment::Environment;
 use crate::host::ccache::{CcacheStore, CcacheStoreError};
 use crate::host::collection::CacheCollection;
+use crate::host::k5identity;
 use crate::host::user::User;
-
-/// The largest `.k5identity` that is read.
-const MAX_SIZE: u64 = 1 << 20;
 
 /// A cache, and whose it is. It need not be there yet, if tickets can be got for that client.
 pub(super) fn cache(
@@ -126,11 +124,12 @@ fn identities(env: &Environment) -> Identities {
     let Some(path) = env.config().k5identity.clone().or_else(|| in_home(env)) else {
         return Identities::default();
     };
-    let readable =
-        std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_SIZE);
-    match std::fs::read(&path) {
-        Ok(bytes) if readable => Identities::parse(&bytes),
-        _ => Identities::default(),
+    match k5identity::read(&path) {
+        Ok(bytes) => Identities::parse(&bytes),
+        Err(problem) => {
+            tracing::debug!(path = %path.display(), %problem, "no .k5identity chooses a client");
+            Identities::default()
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod ccache;
 pub mod collection;
+pub(crate) mod k5identity;
 pub mod k5login;
 pub mod kdc;
 pub mod keytab;

@@ -1,6 +1,7 @@
 //! Whose tickets are used where nobody says: by `.k5identity`, the target's realm, its host's name, else the default cache.
 
 use std::fs;
+use std::time::Duration;
 
 use baton::kerberos::Principal;
 use baton::kerberos::ccache::CredentialCache;
@@ -105,6 +106,40 @@ fn whom_the_user_chose_gets_tickets_with_the_client_keytab() {
     assert_eq!(names.filter(|name| name.starts_with("tkt")).count(), 2);
     let default = Credential::initiator(&env, None).unwrap();
     assert_eq!(default.name().unwrap().to_string(), "alice@EXAMPLE.TEST");
+}
+
+#[test]
+fn a_k5identity_that_is_no_file_or_too_long_says_nothing() {
+    let site = Site::new();
+    let env = collection(&site);
+    let alice = Principal::user("alice", REALM);
+    cache_of(&site, &env, &alice, "tkt");
+    cache_of(&site, &env, &Principal::user("bob", REALM), "tktb");
+    let (path, rule) = (site.path(".k5identity"), format!("bob@{REALM}\n"));
+    let host = Name::hostbased_service("x@unheard.of");
+    fs::write(&path, &rule).unwrap();
+    assert_eq!(chosen(&env, &host), format!("bob@{REALM}"));
+    fs::write(&path, rule + &"#".repeat(1 << 20)).unwrap();
+    assert_eq!(chosen(&env, &host), format!("alice@{REALM}"));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(chosen(&env, &host), format!("alice@{REALM}"));
+    fs::remove_dir(&path).unwrap();
+
+    // A pipe that nobody writes into: it is not waited for.
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (env, target) = (env.clone(), host.clone());
+    std::thread::spawn(move || tell.send(chosen(&env, &target)));
+    let answer = told.recv_timeout(Duration::from_secs(60));
+    assert_eq!(answer.unwrap(), format!("alice@{REALM}"));
+
+    // Without an end, and without a size beforehand.
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    let env = collection(&site);
+    assert_eq!(chosen(&env, &host), format!("alice@{REALM}"));
 }
 
 #[test]
