@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::host::ccache::{CcacheStore, CcacheStoreError};
 use crate::host::collection::CacheCollection;
 use crate::host::k5identity;
+use crate::host::tickets::service::asked_for;
 use crate::host::user::User;
 
 /// A cache, and whose it is. It need not be there yet, if tickets can be got for that client.
@@ -24,12 +25,13 @@ pub(super) fn cache(
     if let Some(wanted) = &tickets.wanted {
         return of_client(tickets, env, &collection, wanted);
     }
-    if let Some(target) = target {
+    // MIT's library knows no realm here that is but the default one: it would be the guess, and not the user, that chooses.
+    if let Some(target) = target.map(|target| asked_for(target, env.settings())) {
         let default_realm = env.settings().default_realm.as_deref();
-        if let Some(client) = identities(env).choose(target, default_realm) {
+        if let Some(client) = identities(env).choose(&target, default_realm) {
             return of_client(tickets, env, &collection, &client);
         }
-        if let Some(found) = for_target(&collection, target)? {
+        if let Some(found) = for_target(&collection, &target)? {
             return Ok(found);
         }
     }

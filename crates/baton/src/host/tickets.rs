@@ -2,7 +2,7 @@
 
 mod again;
 pub(crate) mod impersonation;
-mod service;
+pub(crate) mod service;
 
 use std::time::{Duration, Instant};
 

@@ -189,7 +189,7 @@ impl From<ServiceTicketError> for TicketError {
 }
 
 /// The name to ask by: without a realm, where the realm is but the default one.
-pub(super) fn asked_for(server: &Principal, settings: &Settings) -> Principal {
+pub(crate) fn asked_for(server: &Principal, settings: &Settings) -> Principal {
     let default = settings.default_realm.as_deref().unwrap_or_default();
     let guessed = server.realm() == default.as_bytes()
         && host_of(server).is_some_and(|host| settings.domain_realm.configured(host).is_none());
