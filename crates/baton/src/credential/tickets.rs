@@ -121,7 +121,11 @@ impl Scan {
     fn next_look(&self, env: &Environment) -> Timestamp {
         let ending = self.expires.map(|end| end - SOON);
         let next = ending.into_iter().chain(self.refresh_time).min();
-        let left = next.map(|next| next.micros() - self.kdc_now(env).micros());
+        let left = next.map(|next| {
+            let now = self.kdc_now(env).micros();
+            // The refresh time is whatever number stands in the cache.
+            next.micros().saturating_sub(now)
+        });
         let left = left.unwrap_or(0).max(0);
         // What is due and could not be done is not tried again at once.
         let floor = if self.is_due(env) {

@@ -120,6 +120,20 @@ fn what_cannot_be_renewed_is_used_to_its_end() {
 }
 
 #[test]
+fn any_refresh_time_that_is_a_number_is_read() {
+    let site = Site::new();
+    let env = site.env();
+    site.user(&env, "alice").store(&env, None).unwrap();
+    for time in [i64::MIN, -1, 0, i64::MAX] {
+        let mut cache = site.read("cc");
+        cache.set_config("refresh_time", None, time.to_string().as_bytes());
+        fs::write(site.path("cc"), &*cache.encode().unwrap()).unwrap();
+        let cred = Credential::initiator(&env, None).unwrap();
+        assert_eq!(cred.name(), Some(name("alice")), "{time}");
+    }
+}
+
+#[test]
 fn an_empty_cache_is_filled_and_one_that_cannot_be_is_an_error() {
     let site = Site::new();
     let env = site.env();
