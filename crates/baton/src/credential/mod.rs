@@ -11,6 +11,8 @@ mod inquire;
 mod keys;
 mod select;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tickets;
 mod verify;
 

@@ -305,7 +305,7 @@ impl Tickets {
             // Other processes leave it to this one for a while.
             let later = (env.now() + SOON).seconds().to_string();
             contents.set_config(REFRESH_TIME, None, later.as_bytes());
-            identity.cache.replace(&contents)?;
+            identity.replace(&contents)?;
         }
         let options = InitialOptions {
             lifetime: self.lifetime,
@@ -315,7 +315,7 @@ impl Tickets {
         let obtained = tickets.initial_credential(io, &identity.client, secret, &options);
         let mut cache = initial_cache(env, &obtained.await?);
         set_refresh_time(&mut cache);
-        identity.cache.replace(&cache)?;
+        identity.replace(&cache)?;
         let scan = Scan::of(&cache, env.settings());
         Ok((cache.principal, scan))
     }
@@ -429,7 +429,10 @@ impl Tickets {
         let identity = self.identity(io, env, Some(target)).await?;
         let tickets = env.tickets();
         let forwarded = tickets.forwarded_ticket(io, &identity.cache, Some(enctype));
-        Ok(forwarded.await?)
+        let forwarded = forwarded.await?;
+        // Nobody else's, where the cache has changed since the context's own ticket came from it.
+        identity.is_still_of(&forwarded.client)?;
+        Ok(forwarded)
     }
 }
 
@@ -450,6 +453,12 @@ impl Identity {
     pub(super) fn tickets(&self) -> Result<CredentialCache, CredentialError> {
         let missing = || CcacheStoreError::NotFound(self.cache.name().clone()).into();
         self.contents()?.ok_or_else(missing)
+    }
+
+    /// Makes the cache anew, unless it has become another client's meanwhile.
+    fn replace(&self, contents: &CredentialCache) -> Result<(), CredentialError> {
+        self.contents()?;
+        Ok(self.cache.replace(contents)?)
     }
 
     fn is_still_of(&self, client: &Principal) -> Result<(), CredentialError> {

@@ -15,8 +15,11 @@ use krb5::messages::KrbError;
 pub(crate) use self::io::Tokio;
 pub(crate) use self::io::{Blocking, Io, at_once};
 pub use self::locate::LocateError;
-use self::transport::{Endpoint, PACE, Verdict};
+pub(crate) use self::transport::Endpoint;
+#[cfg(test)]
+pub(crate) use self::transport::Waiting;
 pub use self::transport::{MAX_REPLY, TransportError};
+use self::transport::{PACE, Verdict};
 
 /// RFC 4120 §7.5.9.
 const KDC_ERR_SVC_UNAVAILABLE: i32 = 29;
