@@ -114,6 +114,34 @@ fn everything_that_can_be_said_of_a_credential_comes_back() {
     );
 }
 
+#[test]
+fn enctypes_that_one_element_does_not_allow_are_not_allowed() {
+    let site = Site::new();
+    let env = site.env();
+    let acquire = |mechanism, numbers: &[i32]| {
+        let cred = Acquire::new(&env, Usage::Accept).mechanisms([mechanism]);
+        let cred = cred.acquire().unwrap().with_enctypes(numbers).unwrap();
+        cred.export(&env).unwrap()
+    };
+    let [wide, narrow] = [(Oid::KRB5, &[17, 18][..]), (Oid::SPNEGO, &[18])]
+        .map(|(mechanism, numbers)| acquire(mechanism, numbers));
+    let client = site.user(&env, "alice");
+    let accepts = |cred: &Credential, number| {
+        let client = client.with_enctypes(&[number]).unwrap();
+        let Step::Continue { token, .. } = Initiator::new(&env, &client, &web()).start().unwrap()
+        else {
+            panic!("an answer is awaited")
+        };
+        Acceptor::new(&env, cred).step(&token).is_ok()
+    };
+    for token in [[&wide[..], &narrow].concat(), [&narrow[..], &wide].concat()] {
+        let cred = Credential::import(&env, &token).unwrap();
+        assert_eq!([17, 18].map(|number| accepts(&cred, number)), [false, true]);
+    }
+    let cred = Credential::import(&env, &wide).unwrap();
+    assert_eq!([17, 18].map(|number| accepts(&cred, number)), [true, true]);
+}
+
 /// Tickets that a service has to act for somebody: MIT's library marks the cache so, and both know it again.
 #[test]
 fn evidence_says_whose_it_is() {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use gss_core::error::Error;
 use gss_core::oid::Oid;
+use krb5_crypto::Enctype;
 use zeroize::Zeroizing;
 
 use super::{Credential, CredentialError, Element};
@@ -86,7 +87,7 @@ impl Credential {
                 _ => token,
             };
             let read = read::element(mechanism, krb5, env)?;
-            enctypes = enctypes.or(read.enctypes);
+            enctypes = in_both(enctypes, read.enctypes);
             elements.push(read.element);
         }
         Ok(Self {
@@ -94,6 +95,18 @@ impl Credential {
             ..Self::new(elements)
         })
     }
+}
+
+/// A credential has one list for all its elements, so it allows what each of them allows.
+fn in_both(one: Option<Enctypes>, other: Option<Enctypes>) -> Option<Enctypes> {
+    let (Some(one), Some(other)) = (&one, &other) else {
+        return one.or(other);
+    };
+    let is_in_other = |one: &&&'static Enctype| {
+        let mut others = other.iter();
+        others.any(|other| other.number() == one.number())
+    };
+    Some(one.iter().filter(is_in_other).copied().collect())
 }
 
 /// Kerberos's token within SPNEGO's.
@@ -152,8 +165,10 @@ fn counted(bytes: &[u8]) -> Result<Part<'_>, TokenError> {
 /// What a token says of an element, and of the enctypes it may use.
 struct Read {
     element: Element,
-    enctypes: Option<Arc<[&'static krb5_crypto::Enctype]>>,
+    enctypes: Option<Enctypes>,
 }
+
+type Enctypes = Arc<[&'static Enctype]>;
 
 /// `GSS_C_BOTH`, `GSS_C_INITIATE`, `GSS_C_ACCEPT`.
 const BOTH: i64 = 0;
