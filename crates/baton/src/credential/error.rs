@@ -176,6 +176,17 @@ pub enum CredentialError {
     /// Keys that are in no file cannot be exported.
     #[error("a credential whose keys are in no keytab file cannot be exported")]
     KeysWithoutFile,
+    /// An exported credential has one name, for its tickets and its keys.
+    #[error(
+        "a credential with tickets of {} and keys for {service} cannot be exported: export one of each",
+        client.as_ref().map_or_else(|| "whichever client the first target decides".to_owned(), ToString::to_string)
+    )]
+    TwoNames {
+        /// Whose tickets, if that is decided.
+        client: Option<Principal>,
+        /// What the keys are for.
+        service: Acceptable,
+    },
     /// What is to be imported is no exported credential.
     #[error("this is no exported credential: {0}")]
     Token(#[from] super::export::TokenError),
@@ -242,7 +253,9 @@ impl CredentialError {
             Self::StoreAcceptor => (Major::Failure, minor::G_STORE_ACCEPTOR_CRED_NOSUPP),
             Self::AlreadyStored { .. } => (Major::DuplicateElement, 0),
             Self::Expired(_) => (Major::CredentialsExpired, 0),
-            Self::NoSuchObject(_) | Self::KeysWithoutFile => (Major::Unavailable, 0),
+            Self::NoSuchObject(_) | Self::KeysWithoutFile | Self::TwoNames { .. } => {
+                (Major::Unavailable, 0)
+            }
             Self::Token(super::export::TokenError::Mechanism) => (Major::BadMech, 0),
             Self::Token(_) => (Major::DefectiveToken, 0),
         }

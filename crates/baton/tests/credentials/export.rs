@@ -114,6 +114,76 @@ fn everything_that_can_be_said_of_a_credential_comes_back() {
     );
 }
 
+/// A token has one name. What it cannot say must not become a credential for more, or for nobody.
+#[test]
+fn keys_for_one_name_and_tickets_of_another_are_not_exported() {
+    let site = Site::new();
+    let env = site.env();
+    site.user(&env, "alice").store(&env, None).unwrap();
+    let undecided = Acquire::new(&env, Usage::Initiate).acquire().unwrap();
+    let decided = Credential::initiator(&env, None).unwrap();
+    let named = name("alice");
+    let named = Acquire::new(&env, Usage::Initiate).name(&named);
+    let named = named.acquire().unwrap();
+    for initiator in [undecided, decided, named] {
+        for service in [
+            web(),
+            Name::hostbased_service("HTTP"),
+            name("HTTP/localhost"),
+        ] {
+            let keys = Acquire::new(&env, Usage::Accept).name(&service);
+            let both = keys.add_to(&initiator).unwrap();
+            let error = both.export(&env).unwrap_err();
+            assert_eq!(error.major(), Major::Unavailable, "{service}");
+            assert!(error.to_string().contains("HTTP"), "{error}");
+        }
+        // Keys for any name stay that.
+        let any = Acquire::new(&env, Usage::Accept).add_to(&initiator);
+        let (any, client) = (any.unwrap(), site.user(&env, "alice"));
+        let copy = again(&env, &any);
+        converse(&env, &client, &copy);
+        assert_eq!(copy.name(), any.name());
+    }
+}
+
+#[test]
+fn a_copy_accepts_for_the_service_alone_that_it_was_acquired_for() {
+    let site = Site::new();
+    let env = site.env();
+    site.keytab("client.keytab", &["HTTP/localhost"]);
+    let client = site.user(&env, "alice");
+    let accepted = |cred: &Credential, target: &str| {
+        let target = Name::hostbased_service(target);
+        let Step::Continue { token, .. } = Initiator::new(&env, &client, &target).start().unwrap()
+        else {
+            panic!("an answer is awaited")
+        };
+        Acceptor::new(&env, cred).step(&token).is_ok()
+    };
+    let own = name("HTTP/localhost");
+    let initiator = Acquire::new(&env, Usage::Initiate).name(&own);
+    let initiator = initiator.acquire().unwrap();
+    for usage in [Usage::Accept, Usage::Both] {
+        for (service, parts) in [
+            (web(), "\"HTTP\",\"localhost\"]"),
+            (Name::hostbased_service("HTTP"), "\"HTTP\",null]"),
+            (name("HTTP/localhost"), "null,null]"),
+        ] {
+            let keys = Acquire::new(&env, Usage::Accept).name(&service);
+            let cred = match usage {
+                Usage::Both => keys.add_to(&initiator),
+                _ => keys.acquire(),
+            };
+            let token = cred.unwrap().export(&env).unwrap();
+            let text = String::from_utf8_lossy(&token);
+            assert!(text.contains(parts), "{usage}, {service}: {text}");
+            let copy = Credential::import(&env, &token).unwrap();
+            let takes = ["HTTP@localhost", "host@localhost"].map(|target| accepted(&copy, target));
+            assert_eq!(takes, [true, false], "{usage}, {service}");
+        }
+    }
+}
+
 #[test]
 fn enctypes_that_one_element_does_not_allow_are_not_allowed() {
     let site = Site::new();

@@ -51,7 +51,7 @@ impl Credential {
     /// [negotiated](Self::with_neg_mechs) is not exported, as with MIT's library.
     ///
     /// The bytes are as secret as the credential: tickets in memory are in them with their session keys. `GSS_S_UNAVAILABLE` for keys
-    /// of a keytab that is no file.
+    /// of a keytab that is no file, and where tickets and keys are not of one name, because a token has but one.
     pub fn export(&self, env: &Environment) -> Result<Zeroizing<Vec<u8>>, Error> {
         let tokens = self.elements.iter().map(|element| {
             let krb5 = write::element(element, self.enctypes.as_deref(), env)?.encode();

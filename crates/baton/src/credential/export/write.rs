@@ -3,7 +3,7 @@
 use krb5::exchange::ap::Acceptable;
 use krb5::formats::ccache::{Credential as Ticket, CredentialCache, Typed};
 use krb5::formats::residual::CcacheName;
-use krb5::principal::Principal;
+use krb5::principal::{NT_SRV_HST, Principal};
 use krb5_crypto::Enctype;
 use wire::time::Timestamp;
 
@@ -32,7 +32,7 @@ pub(super) fn element(
     };
     let fields = vec![
         Json::Number(usage),
-        name(tickets, keys),
+        name(tickets, keys)?,
         (tickets.and_then(Tickets::known))
             .and_then(|known| known.impersonator.as_ref())
             .map_or(Json::Null, principal),
@@ -63,39 +63,51 @@ fn contents(tickets: &Tickets) -> Result<Option<CredentialCache>, CredentialErro
     }
 }
 
+/// For MIT's acceptors this is what makes their keys those of any name.
 fn is_default(tickets: Option<&Tickets>, keys: Option<&Keys>) -> bool {
-    let unnamed = |tickets: &Tickets| tickets.wanted.is_none();
-    tickets.is_none_or(unnamed) && keys.is_none_or(|keys| keys.acceptable == Acceptable::Any)
+    match keys {
+        Some(keys) => keys.acceptable == Acceptable::Any,
+        None => tickets.is_none_or(|tickets| tickets.wanted.is_none()),
+    }
 }
 
-/// A principal, and for the name of a service on a host that name's two parts.
-fn name(tickets: Option<&Tickets>, keys: Option<&Keys>) -> Json {
-    if let Some(tickets) = tickets {
+/// A principal, and for the name of a service on a host that name's two parts. There is but one for tickets and keys.
+fn name(tickets: Option<&Tickets>, keys: Option<&Keys>) -> Result<Json, CredentialError> {
+    let client = tickets.and_then(|tickets| {
         let known = tickets.known().map(|identity| &identity.client);
-        return match known.or(tickets.wanted.as_ref()) {
-            Some(client) => Json::Array(vec![principal(client), Json::Null, Json::Null]),
-            None => Json::Null,
-        };
+        known.or(tickets.wanted.as_ref())
+    });
+    let acceptable = keys.map_or(&Acceptable::Any, |keys| &keys.acceptable);
+    let is_of_client = match acceptable {
+        Acceptable::Any => true,
+        one => client.is_some_and(|client| one.includes(client)),
+    };
+    if tickets.is_some() && !is_of_client {
+        return Err(CredentialError::TwoNames {
+            client: client.cloned(),
+            service: acceptable.clone(),
+        });
     }
-    match keys.map(|keys| &keys.acceptable) {
-        Some(Acceptable::Principal(one)) => {
-            Json::Array(vec![principal(one), Json::Null, Json::Null])
-        }
-        Some(Acceptable::Service { service, host }) => {
-            let components = [service, host.as_ref().unwrap_or(&Box::default())].map(Clone::clone);
-            let text = |part: &[u8]| Json::text(part);
-            Json::Array(vec![
-                principal(&Principal::new(
-                    krb5::principal::NT_SRV_HST,
-                    components,
-                    b"",
-                )),
+    let whole = |one: &Principal, service, host| Json::Array(vec![principal(one), service, host]);
+    let text = |part: &[u8]| Json::text(part);
+    Ok(match (acceptable, client) {
+        (Acceptable::Service { service, host }, client) => {
+            let as_service = || {
+                let host = host.clone().unwrap_or_default();
+                Principal::new(NT_SRV_HST, [service.clone(), host], b"")
+            };
+            let one = client.cloned().unwrap_or_else(as_service);
+            whole(
+                &one,
                 text(service),
                 host.as_deref().map_or(Json::Null, text),
-            ])
+            )
         }
-        Some(Acceptable::Any) | None => Json::Null,
-    }
+        (Acceptable::Principal(one), _) | (Acceptable::Any, Some(one)) => {
+            whole(one, Json::Null, Json::Null)
+        }
+        (Acceptable::Any, None) => Json::Null,
+    })
 }
 
 fn principal(principal: &Principal) -> Json {
