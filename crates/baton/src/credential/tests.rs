@@ -1,4 +1,4 @@
-//! What happens to a cache while its tickets are being used.
+//! What happens to a cache while its tickets are being used, and threads that use them at once.
 
 use std::fs;
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use krb5::formats::ccache::CredentialCache;
 use krb5::formats::settings::Settings;
@@ -152,4 +152,50 @@ fn a_cache_that_becomes_anothers_while_tickets_are_got_stays_so() {
         matches!(error, Some(CredentialError::CacheChanged { .. })),
         "{error:?}"
     );
+}
+
+#[test]
+fn of_threads_that_find_tickets_due_one_gets_them() {
+    let site = Site::new();
+    let tickets = site.tickets();
+    site.pass();
+    let begun = AtomicUsize::new(0);
+    let second = || {
+        if begun.fetch_add(1, Ordering::Relaxed) == 0 {
+            // The second has read the cache before the first noted in it that it gets tickets.
+            let mut contents = site.contents();
+            contents.set_config("refresh_time", None, b"1");
+            fs::write(site.cache(), &*contents.encode().unwrap()).unwrap();
+            let count = || _ = begun.fetch_add(1, Ordering::Relaxed);
+            at_once(tickets.identity(Meanwhile(&count), &site.env, None)).unwrap();
+        }
+    };
+    at_once(tickets.identity(Meanwhile(&second), &site.env, None)).unwrap();
+    assert_eq!(begun.load(Ordering::Relaxed), 1);
+    // The next ones get theirs in their turn.
+    site.pass();
+    let count = || _ = begun.fetch_add(1, Ordering::Relaxed);
+    at_once(tickets.identity(Meanwhile(&count), &site.env, None)).unwrap();
+    assert_eq!(begun.load(Ordering::Relaxed), 2);
+}
+
+/// Nobody who could have tickets goes on with those that are over.
+#[test]
+fn where_the_tickets_have_ended_each_thread_gets_them() {
+    let site = Site::new();
+    let tickets = site.tickets();
+    site.ahead.fetch_add(
+        Duration::from_secs(30 * 24 * 3600).as_micros() as i64,
+        Ordering::Relaxed,
+    );
+    let begun = AtomicUsize::new(0);
+    let second = || {
+        // The first has not got them yet.
+        if begun.fetch_add(1, Ordering::Relaxed) == 0 {
+            let count = || _ = begun.fetch_add(1, Ordering::Relaxed);
+            at_once(tickets.identity(Meanwhile(&count), &site.env, None)).unwrap();
+        }
+    };
+    at_once(tickets.identity(Meanwhile(&second), &site.env, None)).unwrap();
+    assert_eq!(begun.load(Ordering::Relaxed), 2);
 }

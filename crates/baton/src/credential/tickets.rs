@@ -71,8 +71,12 @@ pub(super) struct Identity {
     pub(super) client: Principal,
     /// Who may act for the client with the tickets in the cache, if they are evidence and not the client's own.
     pub(super) impersonator: Option<Principal>,
-    /// When the cache has to be looked at again, in microseconds.
+    /// When the cache has to be looked at again, in microseconds, as the next two are.
     look_again: AtomicI64,
+    /// Until when a thread has the looking at it to itself.
+    claimed: AtomicI64,
+    /// When the tickets end, by our clock.
+    ends: AtomicI64,
 }
 
 /// What a cache says about itself.
@@ -159,10 +163,8 @@ impl Tickets {
     pub(super) fn own(cache: &CredentialCache) -> Self {
         let store = own(cache);
         let identity = Identity {
-            cache: store.clone(),
-            client: cache.principal.clone(),
             impersonator: impersonator(cache),
-            look_again: AtomicI64::new(i64::MAX),
+            ..Identity::new(store.clone(), cache.principal.clone(), i64::MAX)
         };
         let place = Place::Own {
             _cache: OwnCache(store),
@@ -192,8 +194,7 @@ impl Tickets {
         target: Option<&Principal>,
     ) -> Result<&Identity, CredentialError> {
         if let Some(known) = self.identity.get() {
-            let look_again = known.look_again.load(Ordering::Relaxed);
-            if env.now().micros() >= look_again {
+            if known.has_to_be_looked_at(env.now()) {
                 self.fill(io, env, known).await?;
             }
             return Ok(known);
@@ -202,12 +203,7 @@ impl Tickets {
             Place::Named(cache) => self.in_named(env, cache)?,
             Place::Collection | Place::Own { .. } => select::cache(self, env, target)?,
         };
-        let mut identity = Identity {
-            cache,
-            client,
-            impersonator: None,
-            look_again: AtomicI64::new(0),
-        };
+        let mut identity = Identity::new(cache, client, 0);
         if let Some(client) = self.fill(io, env, &identity).await? {
             // The KDC may have corrected the name.
             identity.client = client;
@@ -282,12 +278,8 @@ impl Tickets {
                 Err(error) => return Err(error),
             }
         }
-        let next = match (&obtained, &scan) {
-            (Some(renewed), _) => renewed.1.next_look(env),
-            (None, Some(scan)) => scan.next_look(env),
-            (None, None) => env.now(),
-        };
-        identity.look_again.store(next.micros(), Ordering::Relaxed);
+        let renewed = obtained.as_ref().map(|(_, scan)| scan);
+        identity.looked_at(renewed.or(scan.as_ref()), env);
         Ok(obtained.map(|(client, _)| client))
     }
 
@@ -437,6 +429,41 @@ impl Tickets {
 }
 
 impl Identity {
+    fn new(cache: CcacheStore, client: Principal, look_again: i64) -> Self {
+        Self {
+            cache,
+            client,
+            impersonator: None,
+            look_again: AtomicI64::new(look_again),
+            claimed: AtomicI64::new(i64::MIN),
+            ends: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// Whether the cache has to be looked at now, by who asks. Of threads that ask at once one has to, and the others go on with
+    /// the tickets that are there; where these have ended, all have to.
+    fn has_to_be_looked_at(&self, now: Timestamp) -> bool {
+        let (now, until) = (now.micros(), (now + SOON).micros());
+        if now < self.look_again.load(Ordering::Relaxed) {
+            return false;
+        }
+        let claimed = self.claimed.load(Ordering::Relaxed);
+        let claim = |claimed| {
+            let (ordering, claims) = (Ordering::Relaxed, &self.claimed);
+            claims.compare_exchange(claimed, until, ordering, ordering)
+        };
+        now >= claimed && claim(claimed).is_ok() || now >= self.ends.load(Ordering::Relaxed)
+    }
+
+    /// Notes when there is something to do again.
+    fn looked_at(&self, scan: Option<&Scan>, env: &Environment) {
+        let next = scan.map_or_else(|| env.now(), |scan| scan.next_look(env));
+        let left = scan.and_then(|scan| scan.left(env));
+        let ends = left.map_or(i64::MIN, |left| (env.now() + left).micros());
+        self.ends.store(ends, Ordering::Relaxed);
+        self.look_again.store(next.micros(), Ordering::Relaxed);
+    }
+
     /// What is in the cache, if it is there.
     pub(super) fn contents(&self) -> Result<Option<CredentialCache>, CredentialError> {
         match self.cache.read() {
