@@ -211,7 +211,7 @@ fn t10_what_is_sent_over_a_socket_has_gone_from_all_copies() {
 }
 
 #[test]
-fn t10_a_copy_that_is_deleted_does_not_disturb_the_others() {
+fn trap_7_a_copy_that_is_deleted_does_not_disturb_the_others() {
     let directory = common::store_directory();
     let site = Site::in_directory(directory.path());
     let (client, server) = site.contexts();

@@ -10,7 +10,7 @@ use baton::transfer::Channel;
 use rustix::net::{RecvFlags, recv};
 
 #[test]
-fn a_message_of_a_child_does_not_have_the_number_of_its_parents() {
+fn trap_7_a_message_of_a_child_does_not_have_the_number_of_its_parents() {
     let (here, there) = Channel::pair().unwrap();
     let here = Arc::new(here);
     // Whatever a thread keeps for random numbers, it has now.

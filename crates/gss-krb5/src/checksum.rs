@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_is_found_by_its_length() {
+    fn trap_6_each_part_of_the_checksum_is_found_by_its_length() {
         let credentials = [&[1, 0, 3, 0][..], b"abc"].concat();
         let extension = [&[0, 0, 0, 9, 0, 0, 0, 2][..], b"xy"].concat();
         let both = [&credentials[..], &extension, &extension].concat();

@@ -71,7 +71,7 @@ fn every_length_comes_back() {
 }
 
 #[test]
-fn an_altered_ciphertext_is_refused() {
+fn trap_11_an_altered_ciphertext_is_refused() {
     for key in keys() {
         for length in [0, 1, 15, 16, 17, 33, 100] {
             let ciphertext = key.encrypt(USAGE, &Counter::default(), &message(length));

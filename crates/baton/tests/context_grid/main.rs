@@ -5,7 +5,7 @@ mod contexts;
 mod handshakes;
 mod site;
 
-use baton::{Context, ExportOptions, HalfOpen, Handshake, Oid};
+use baton::{Context, ExportOptions, HalfOpen, Handshake, IoVec, Major, Oid, Order};
 use contexts::*;
 use handshakes::*;
 use site::{OK, Site, World, both, half_open, outcome};
@@ -193,6 +193,58 @@ fn every_call_on_a_handshake_in_every_state_has_its_outcome() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a call gives comes at its end, all at once: one that fails has touched nothing, whatever it had found until then.
+#[test]
+fn trap_12_a_call_that_fails_gives_nothing() {
+    let world = World::new();
+    let site = Site::new(&world, true);
+    let (client, server) = site.contexts();
+    for (context, peer) in [(&client, &server), (&server, &client)] {
+        for confidential in [true, false] {
+            let mut token = peer.wrap(confidential, b"hello").unwrap();
+            for at in 0..token.len() {
+                token[at] ^= 1;
+                let mut out = b"kept".to_vec();
+                let rotation = (6..8).contains(&at) && token[..2] == [5, 4];
+                if context.unwrap_into(&token, &mut out).is_err() {
+                    assert_eq!(out, b"kept", "byte {at}");
+                } else {
+                    assert!(rotation, "byte {at} counts");
+                }
+                let mut outs = context.unwrap_many(&[&token[..at]]).unwrap();
+                assert!(outs.remove(0).is_err(), "cut to {at}");
+                token[at] ^= 1;
+            }
+            assert_eq!(context.unwrap(&token).unwrap().data, b"hello");
+        }
+        let room = context.room(true, 5).unwrap();
+        let mut buffer = vec![7; room.before + 4];
+        assert!(context.wrap_in_place(true, &mut buffer, room).is_err());
+        assert!(buffer.iter().all(|byte| *byte == 7));
+        assert!(context.wrap_slices(true, &[b"hello"], &mut buffer).is_err());
+        assert!(buffer.iter().all(|byte| *byte == 7));
+        let mut data = *b"hello";
+        let mut iov = [IoVec::Header(&mut []), IoVec::Data(&mut data)];
+        assert!(context.wrap_iov(true, &mut iov).is_err());
+        assert_eq!(&data, b"hello");
+        // None of it cost a number.
+        let (sealed, mic) = (context.wrap(true, b"hello"), context.get_mic(b"hello"));
+        assert_eq!(peer.unwrap(&sealed.unwrap()).unwrap().order, Order::InOrder);
+        let order = peer.verify_mic(b"hello", &mic.unwrap()).unwrap();
+        assert_eq!(order, Order::InOrder);
+    }
+
+    // A handshake that fails at the last byte has no context, and an export that does is none.
+    let (half, mut answer) = site.half_open(false);
+    flip(&mut answer);
+    assert_eq!(stepped(half.step(&answer)), "Failure");
+    site.pass();
+    let (context, error) = client.export(&ExportOptions::default()).unwrap_err();
+    assert_eq!(error.major(), Major::ContextExpired);
+    assert_eq!(outcome(context.check_here()), OK);
+    assert_eq!(site.env.counts().exported, 0);
 }
 
 fn compare(wrong: &mut Vec<String>, call: &str, state: &str, got: &str, wanted: &str) {

@@ -179,7 +179,7 @@ fn cve_2024_37371_a_plaintext_without_room_for_a_header_is_refused() {
 }
 
 #[test]
-fn the_copy_may_differ_in_the_rotation_alone() {
+fn trap_2_the_copy_of_a_header_may_differ_in_the_rotation_alone() {
     let crafter = Crafter::new(enctypes().next().unwrap());
     let header = FROM_ACCEPTOR;
     for bit in 0..HEADER * 8 {
@@ -212,7 +212,7 @@ fn flags_that_nobody_defined_are_ignored() {
 }
 
 #[test]
-fn the_tokens_own_flag_picks_the_key() {
+fn trap_3_the_tokens_own_flag_picks_the_key() {
     for enctype in enctypes() {
         let crafter = Crafter::new(enctype);
         let plain = WrapHeader {

@@ -70,7 +70,7 @@ fn each_side_knows_both_names_and_the_end() {
 }
 
 #[test]
-fn without_mutual_authentication_both_directions_start_at_one_number() {
+fn trap_4_without_mutual_authentication_both_directions_start_at_one_number() {
     let number = |token: &[u8]| u64::from_be_bytes(token[8..16].try_into().unwrap());
     let realm = TestRealm::new(enctypes().next().unwrap());
     for (flags, same) in [(ALL.without(Flags::MUTUAL), true), (ALL, false)] {

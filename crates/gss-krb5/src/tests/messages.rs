@@ -343,7 +343,7 @@ fn an_own_token_sent_back_is_refused() {
 }
 
 #[test]
-fn order_is_information_and_the_message_arrives() {
+fn trap_5_order_is_information_and_the_message_arrives() {
     for (name, pair) in pairs_of_both_forms() {
         for (from, to) in directions(&pair) {
             let tokens: Vec<_> = (0..100_u8)
@@ -367,6 +367,28 @@ fn order_is_information_and_the_message_arrives() {
                     (vec![number as u8], order),
                     "{name} {number}"
                 );
+            }
+        }
+    }
+}
+
+/// Whoever makes up a token with a number from afar makes no true one late.
+#[test]
+fn trap_5_the_window_moves_after_integrity_alone() {
+    for (name, pair) in pairs_of_both_forms() {
+        for (from, to) in directions(&pair) {
+            let mut sealed: Vec<_> = (0..100_u8)
+                .map(|n| wrapped(from, n % 2 == 0, &[n]))
+                .collect();
+            for forged in &mut sealed[98..] {
+                *forged.last_mut().unwrap() ^= 1;
+                assert!(unwrapped(to, forged).is_err(), "{name}");
+            }
+            let mic = signed(from, b"another");
+            assert!(to.verify_mic(b"message", &mic).is_err(), "{name}");
+            for token in &sealed[..3] {
+                let (_, order, _) = unwrapped(to, token).unwrap();
+                assert_eq!(order, Order::InOrder, "{name}");
             }
         }
     }

@@ -137,7 +137,7 @@ fn a_request_that_is_taken_away_leaves_the_acceptor_waiting() {
 
 /// Without its MIC no message completes anything, whatever state it claims.
 #[test]
-fn a_mic_cannot_be_taken_away() {
+fn trap_8_a_mic_cannot_be_taken_away() {
     let states = [
         None,
         Some(NegState::AcceptCompleted),

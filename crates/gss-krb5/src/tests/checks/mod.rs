@@ -232,7 +232,7 @@ fn all_is_well_as_long_as_nothing_is_changed() {
 }
 
 #[test]
-fn each_check_alone_refuses() {
+fn trap_10_each_check_alone_refuses() {
     for (name, change, code, major, expected) in ROWS {
         let mut attempt = Attempt::new();
         change(&mut attempt);

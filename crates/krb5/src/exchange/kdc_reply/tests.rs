@@ -389,7 +389,7 @@ const REFUSED: [(&str, Change, ReplyError); 21] = [
 ];
 
 #[test]
-fn each_check_fails_alone() {
+fn trap_9_each_check_of_a_reply_fails_alone() {
     for (name, change, error) in REFUSED {
         let refused = |result: Result<Obtained, _>| result.err();
         let expected = || Some(ExchangeError::Reply(error));
