@@ -51,13 +51,7 @@ impl Profile for ArcfourHmac {
     }
 
     fn signer(&self, key: &[u8], usage: KeyUsage) -> Box<dyn Sign> {
-        let mut signing = Hmac::<Md5>::new(key).of(&[SIGNATURE_KEY]);
-        let signer = Signer {
-            key: Hmac::new(&signing),
-            message_type: message_type(usage),
-        };
-        signing.zeroize();
-        Box::new(signer)
+        Box::new(Signer::new(key, usage))
     }
 }
 
@@ -124,9 +118,22 @@ impl Seal for Sealer {
 impl ZeroizeOnDrop for Sealer {}
 
 /// Checksum type -138 (RFC 4757 §4); wipes itself.
-struct Signer {
+pub(crate) struct Signer {
     key: Hmac<Md5>,
     message_type: [u8; 4],
+}
+
+impl Signer {
+    /// With a key of whatever enctype and length.
+    pub(crate) fn new(key: &[u8], usage: KeyUsage) -> Self {
+        let mut signing = Hmac::<Md5>::new(key).of(&[SIGNATURE_KEY]);
+        let key = Hmac::new(&signing);
+        signing.zeroize();
+        Self {
+            key,
+            message_type: message_type(usage),
+        }
+    }
 }
 
 impl Sign for Signer {

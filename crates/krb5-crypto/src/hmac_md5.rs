@@ -1,24 +1,18 @@
 //! The checksum hmac-md5 (RFC 4757 §4), which Microsoft's extensions ask for under keys of whatever enctype.
 
-use hmac::{Hmac, KeyInit, Mac};
-use md5::{Digest, Md5};
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
-
+use crate::arcfour::Signer;
+use crate::mac::{Sign, same};
 use crate::{IntegrityError, Key, KeyUsage};
 
-/// "signaturekey" with the zero octet that RFC 4757 §4 counts in.
-const SIGNATURE_KEY: &[u8] = b"signaturekey\0";
 /// Its length in bytes.
 const LENGTH: usize = 16;
 
 impl Key {
     /// The checksum of type -138 over the message that is `parts` one after another, whatever the key's own enctype.
     pub fn hmac_md5(&self, usage: KeyUsage, parts: &[&[u8]]) -> [u8; LENGTH] {
-        let signing = Zeroizing::new(hmac(self.expose(), SIGNATURE_KEY));
-        let mut hash = Md5::new_with_prefix(usage.0.to_le_bytes());
-        parts.iter().for_each(|part| hash.update(part));
-        hmac(&*signing, &hash.finalize())
+        let mut checksum = [0; LENGTH];
+        Signer::new(self.expose(), usage).sign(parts, &mut checksum);
+        checksum
     }
 
     /// Checks such a checksum, in constant time.
@@ -34,23 +28,14 @@ impl Key {
                 found: checksum.len(),
             });
         }
-        match bool::from(self.hmac_md5(usage, parts).ct_eq(checksum)) {
-            true => Ok(()),
-            false => Err(IntegrityError::Mismatch),
-        }
+        same(&self.hmac_md5(usage, parts), checksum)
     }
-}
-
-fn hmac(key: &[u8], message: &[u8]) -> [u8; LENGTH] {
-    let mut hmac = Hmac::<Md5>::new_from_slice(key).expect("HMAC takes keys of any length");
-    hmac.update(message);
-    hmac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AES128_CTS_HMAC_SHA1_96, AES256_CTS_HMAC_SHA1_96};
+    use crate::{AES128_CTS_HMAC_SHA1_96, AES256_CTS_HMAC_SHA1_96, ARCFOUR_HMAC};
 
     /// The values are what another implementation of HMAC and MD5 makes of RFC 4757 §4's formula.
     #[test]
@@ -76,6 +61,16 @@ mod tests {
             assert!(key.verify_hmac_md5(other, parts, &wanted).is_err());
             assert!(key.verify_hmac_md5(usage, &parts[1..], &wanted).is_err());
         }
+    }
+
+    /// Under a key of enctype 23 it is that enctype's own checksum.
+    #[test]
+    fn it_is_the_checksum_of_rc4s_own_enctype() {
+        let key = Key::new(ARCFOUR_HMAC, &[7; 16]).unwrap();
+        let usage = KeyUsage::PA_FOR_USER_CHECKSUM;
+        let parts: &[&[u8]] = &[b"alice", b"EXAMPLE.ORG"];
+        let own = key.checksum(usage, parts);
+        assert_eq!(*own, key.hmac_md5(usage, parts)[..]);
     }
 
     const VALUE_128: [u8; LENGTH] = [
