@@ -20,6 +20,9 @@ impl Credential {
     /// ticket in the user's name (S4U2Proxy), if the KDC lets this service reach the other. Stored in a credential cache
     /// it is one that MIT's programs can use.
     ///
+    /// A KDC that does not vouch for the user, as Heimdal's does not before version 8, is not taken at its word: the ticket
+    /// then has to open, and to be the user's, with a key of this credential or of the environment's keytab.
+    ///
     /// ```
     /// use baton::{Credential, Initiator, Name};
     /// # use baton::realm::DevelopmentRealm;
@@ -64,7 +67,8 @@ impl Credential {
                 user: own.principal,
             }));
         }
-        let evidence = env.tickets().self_ticket(io, &own, &user).await;
+        let keytab = self.own_keys(env);
+        let evidence = env.tickets().self_ticket(io, &own, &user, keytab).await;
         Self::from_cache(&cache_for_user(&own, evidence.map_err(refuse)?))
     }
 

@@ -333,6 +333,15 @@ impl Credential {
         Ok(tickets.identity(io, env, None).await?.tickets()?)
     }
 
+    /// The keys that tickets for this credential's principal may be under, as far as there are any: its own, else those of the
+    /// environment's keytab.
+    pub(crate) fn own_keys(&self, env: &Environment) -> Arc<Keytab> {
+        let source = self.first(Element::keys).map(|keys| keys.source.clone());
+        let source = source.or_else(|_| keys::Source::named(env, None));
+        let keytab = source.and_then(|source| source.current());
+        keytab.unwrap_or_default()
+    }
+
     /// Whose credential this is, if it is one principal's, and known already: see [`inquire`](Self::inquire) for what finds out.
     pub fn name(&self) -> Option<Name> {
         if let Ok(tickets) = self.first(Element::tickets) {

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use krb5_crypto::Enctype;
@@ -18,8 +19,9 @@ use super::service_ticket::{
 };
 use super::tgs::{TgsExchange, TgsOptions, TgsReply, kdc_realm};
 use crate::formats::ccache::Credential;
+use crate::formats::keytab::Keytab;
 use crate::formats::settings::Capaths;
-use crate::messages::{error_code, ticket_flags};
+use crate::messages::{EncTicketPart, Ticket, Word, error_code, ticket_flags};
 use crate::principal::{KRBTGT, NT_ENTERPRISE, NT_SRV_HST, NT_SRV_INST, Principal};
 
 /// Who acts for whom, and what there is to act with.
@@ -31,6 +33,8 @@ pub struct ImpersonationOptions {
     pub granting: Vec<Credential>,
     /// The user in whose name it acts.
     pub user: Principal,
+    /// The service's own keys, as far as there are any: where a KDC does not vouch for the user, they open the ticket.
+    pub keytab: Arc<Keytab>,
     /// The configured paths between realms.
     pub capaths: Capaths,
     /// Enctypes for session keys, the preferred first.
@@ -75,6 +79,15 @@ pub enum ImpersonationError {
         #[source]
         cause: ExchangeError,
     },
+    /// Nothing vouches for the user. The name that is clear in a reply can be changed on its way.
+    #[error(
+        "nothing proves that the ticket which {} got is one of {}: the KDC does not vouch for the user (as Heimdal's does not before \
+         version 8), and no key in the keytab opens the ticket; have the service's key in the keytab of default_keytab_name in \
+         krb5.conf",
+        .0.service,
+        .0.user
+    )]
+    UserUnproven(Box<Parties>),
     /// The user's realm is not to be reached.
     #[error(transparent)]
     Way(#[from] ServiceTicketError),
@@ -280,6 +293,7 @@ impl ImpersonationOptions {
         let TgsReply {
             credential, user, ..
         } = reply;
+        let vouched = user.is_some();
         if let Some(user) = user {
             if hops > 1 && user != self.user {
                 return Err(self.failed(ReplyError::Client.into()));
@@ -287,6 +301,9 @@ impl ImpersonationOptions {
             self.user = user;
         }
         if credential.server.components() == self.service.components() {
+            if !vouched {
+                self.look_into(&credential)?;
+            }
             return Ok(Progress::Done(Box::new(credential)));
         }
         if !credential.server.is_krbtgt()
@@ -297,6 +314,35 @@ impl ImpersonationOptions {
         }
         seen.push(credential.server.clone());
         self.ask(credential, hops + 1, seen, now, random)
+    }
+}
+
+impl ImpersonationOptions {
+    /// Whether a ticket is the user's, by what stands in it under the service's own key. A KDC that knows the older form of
+    /// the request alone vouches for nobody in its reply; and whoever takes both forms off a request on its way, which no
+    /// checksum covers, gets the service a ticket in its own name.
+    fn look_into(&self, credential: &Credential) -> Result<(), ImpersonationError> {
+        let unproven = || ImpersonationError::UserUnproven(self.parties());
+        let ticket = Ticket::decode(&credential.ticket).map_err(|_| unproven())?;
+        let (etype, kvno) = (ticket.enc_part.etype, ticket.enc_part.kvno.map(Word::bits));
+        let mut keys = self.keytab.candidates(&self.service, etype, kvno);
+        let plain = keys.find_map(|entry| {
+            ticket
+                .enc_part
+                .decrypt::<EncTicketPart<'_>>(&entry.key)
+                .ok()
+        });
+        let plain = plain.ok_or_else(unproven)?;
+        let part = EncTicketPart::decode(&plain).map_err(|_| unproven())?;
+        let client = part.cname.in_realm(part.crealm);
+        if client == self.user {
+            return Ok(());
+        }
+        let error = match client == self.service {
+            true => ReplyError::NotForUser,
+            false => ReplyError::Client,
+        };
+        Err(self.failed(error.into()))
     }
 }
 

@@ -30,7 +30,8 @@ pub struct TgsReply {
     /// The ticket and its session key. It may be a ticket-granting one to go on with, where that was
     /// [asked for](TgsOptions::referrable) or where a ticket-granting ticket was.
     pub credential: Credential,
-    /// The user's name, where the KDC of a request [on a user's behalf](TgsOptions::for_user) vouches for it.
+    /// The user's name, where the KDC of a request [on a user's behalf](TgsOptions::for_user) vouches for it. Without, nothing
+    /// says that the ticket is the user's: the credential's client is then what stood in clear.
     pub user: Option<Principal>,
     /// Whether the KDC says that it knows resource-based constrained delegation.
     pub resource_based: bool,

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use baton::host::tickets::{ImpersonationError, TicketError};
 use baton::realm::DevelopmentRealm;
-use baton::{Credential, CredentialError, Environment, Error, Name};
+use baton::{Config, Credential, CredentialError, Environment, Error, Name, Store};
 use interop::peer::{Peer, program};
 use interop::realm::{CLIENT, succeeded};
 use interop::realms::{Member, Realms};
@@ -14,7 +14,7 @@ use interop::{Vendor, heimdal_program};
 use krb5::exchange::as_exchange::ExchangeError;
 use krb5::messages::error_code;
 
-use crate::{accepted, environment, first_token, read, servers};
+use crate::{accepted, first_token, read, servers};
 
 const REALM: &str = "ONE.TEST";
 const WEB: &str = "HTTP/www.one.test";
@@ -40,6 +40,17 @@ fn realm(vendor: Vendor) -> (Realms, PathBuf) {
     };
     let conf = realms.client_conf(REALM, "[domain_realm]\n .one.test = ONE.TEST\n");
     (realms, conf)
+}
+
+/// The web server's host, with its keytab: Heimdal 7.8's KDC does not vouch for the user.
+fn environment(realms: &Realms, conf: &Path) -> Environment {
+    let config = Config {
+        krb5_conf: vec![conf.to_owned()],
+        store: Store::Memory,
+        keytab: Some(format!("FILE:{}", realms.keytab(REALM).display())),
+        ..Config::default()
+    };
+    Environment::new(config).unwrap()
 }
 
 /// The web server's own credential.
@@ -84,7 +95,7 @@ fn code(error: &Error) -> i32 {
 fn a_service_gets_a_users_ticket_for_itself() {
     for vendor in Vendor::ALL {
         let (realms, conf) = realm(vendor);
-        let env = environment(&conf);
+        let env = environment(&realms, &conf);
         let web = web(&env, &realms);
         let alice = web.impersonate(&env, &user(CLIENT));
         let alice = alice.unwrap_or_else(|error| panic!("{vendor:?}: {error}"));
@@ -111,10 +122,28 @@ fn a_service_gets_a_users_ticket_for_itself() {
     }
 }
 
+/// Where the service's key is not at hand.
+#[test]
+fn without_a_keytab_the_kdc_has_to_vouch_for_the_user() {
+    for vendor in Vendor::ALL {
+        let (realms, conf) = realm(vendor);
+        let env = crate::environment(&conf);
+        let alice = web(&env, &realms).impersonate(&env, &user(CLIENT));
+        match vendor {
+            Vendor::Mit => drop(alice.unwrap()),
+            Vendor::Heimdal => {
+                let error = alice.unwrap_err();
+                let unproven = matches!(refusal(&error), ImpersonationError::UserUnproven(_));
+                assert!(unproven, "{error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_service_acts_for_a_user_towards_another() {
     let (realms, conf) = realm(Vendor::Heimdal);
-    let env = environment(&conf);
+    let env = environment(&realms, &conf);
     let alice = web(&env, &realms).impersonate(&env, &user(CLIENT)).unwrap();
     let token = first_token(&env, &alice, &host(DATABASE));
     let token = token.unwrap_or_else(|error| panic!("{error}"));
@@ -133,7 +162,7 @@ fn a_service_acts_for_a_user_towards_another() {
 #[test]
 fn what_a_kdc_does_not_grant_says_why() {
     let (realms, conf) = realm(Vendor::Mit);
-    let env = environment(&conf);
+    let env = environment(&realms, &conf);
     let alice = web(&env, &realms).impersonate(&env, &user(CLIENT)).unwrap();
     let error = first_token(&env, &alice, &host(DATABASE)).unwrap_err();
     let text = error.to_string();
@@ -143,7 +172,7 @@ fn what_a_kdc_does_not_grant_says_why() {
     let (realms, conf) = realm(Vendor::Heimdal);
     let distrusted = "--attributes=-trusted-for-delegation";
     realms.admin(REALM, &["modify", distrusted, WEB]);
-    let env = environment(&conf);
+    let env = environment(&realms, &conf);
     let alice = web(&env, &realms).impersonate(&env, &user(CLIENT)).unwrap();
     let error = first_token(&env, &alice, &host(DATABASE)).unwrap_err();
     let not_forwardable = matches!(refusal(&error), ImpersonationError::NotForwardable { .. });
@@ -154,7 +183,7 @@ fn what_a_kdc_does_not_grant_says_why() {
 #[test]
 fn mits_library_acts_with_our_cache() {
     let (realms, conf) = realm(Vendor::Heimdal);
-    let env = environment(&conf);
+    let env = environment(&realms, &conf);
     let alice = web(&env, &realms).impersonate(&env, &user(CLIENT)).unwrap();
     let path = realms.path("acting");
     let cache = format!("FILE:{}", path.display());

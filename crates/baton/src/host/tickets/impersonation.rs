@@ -1,10 +1,13 @@
 //! Tickets in users' names ([MS-SFU]), and the caches that MIT's library keeps them in: the user's, with the setting
 //! `proxy_impersonator`, the user's ticket for the service that acts, and that service's own tickets.
 
+use std::sync::Arc;
+
 use krb5::exchange::impersonation::{
     ImpersonationOptions, ProxyTicketExchange, SelfTicketExchange,
 };
 use krb5::formats::ccache::{Credential, CredentialCache};
+use krb5::formats::keytab::Keytab;
 use krb5::principal::{NT_SRV_HST, Principal};
 use wire::time::Timestamp;
 
@@ -42,15 +45,20 @@ pub(crate) fn cache_for_user(own: &CredentialCache, evidence: Credential) -> Cre
 }
 
 impl Client<'_> {
-    /// A ticket of `user` for the client of `own` (S4U2Self). It is not stored.
+    /// A ticket of `user` for the client of `own` (S4U2Self), which a key in `keytab` opens where the KDC does not vouch for
+    /// the user. It is not stored.
     pub(crate) async fn self_ticket(
         &self,
         io: impl Io,
         own: &CredentialCache,
         user: &Principal,
+        keytab: Arc<Keytab>,
     ) -> Result<Credential, TicketError> {
         let kdc_now = self.kdc_now(own);
-        let options = self.impersonation(own, &own.principal, user, kdc_now);
+        let options = ImpersonationOptions {
+            keytab,
+            ..self.impersonation(own, &own.principal, user, kdc_now)
+        };
         let started = SelfTicketExchange::start(options, kdc_now, self.random)?;
         let next =
             |machine: SelfTicketExchange, reply: &[u8], now| machine.next(reply, now, self.random);
@@ -124,6 +132,7 @@ impl Client<'_> {
             service: service.clone(),
             granting: granting.cloned().collect(),
             user: user.clone(),
+            keytab: Arc::default(),
             capaths: self.settings.capaths.clone(),
             etypes: self.settings.default_tgs_enctypes.clone(),
             clock_skew: self.settings.clockskew,

@@ -5,10 +5,11 @@ use wire::der::{Flags, GeneralString, Word};
 use super::*;
 use crate::exchange::realms_for_tests::{ETYPES, NOW, Realms, alice, web};
 use crate::formats::ccache::CachedKey;
+use crate::formats::keytab::KeytabEntry;
 use crate::kdc::Delegations;
 use crate::messages::{
-    EncTicketPart, EncryptedData, PrincipalName, TgsRep, Ticket, encrypt, error_code, kdc_options,
-    ticket_flags,
+    EncTicketPart, EncryptedData, PrincipalName, TgsRep, TgsReq, Ticket, encrypt, error_code,
+    kdc_options, pa_type, ticket_flags,
 };
 
 const REALM: &str = "A";
@@ -40,6 +41,7 @@ fn options(realms: &Realms) -> ImpersonationOptions {
         service: web(REALM),
         granting: vec![realms.log_in(&web(REALM))],
         user: alice(REALM),
+        keytab: Arc::default(),
         capaths: Capaths::default(),
         etypes: ETYPES.to_vec(),
         clock_skew: Duration::from_secs(300),
@@ -53,6 +55,16 @@ fn self_ticket(
     own: ImpersonationOptions,
     pass: Pass<'_>,
 ) -> Result<Credential, ImpersonationError> {
+    self_ticket_without(realms, own, &[], pass)
+}
+
+/// With a request that has lost pre-authentication data of these types on its way.
+fn self_ticket_without(
+    realms: &Realms,
+    own: ImpersonationOptions,
+    lost: &[i32],
+    pass: Pass<'_>,
+) -> Result<Credential, ImpersonationError> {
     let mut progress = SelfTicketExchange::start(own, NOW, &realms.random)?;
     loop {
         progress = match progress {
@@ -60,7 +72,10 @@ fn self_ticket(
             Progress::Send {
                 realm, bytes, next, ..
             } => {
-                let mut reply = realms.ask(&realm, &bytes);
+                let mut request = TgsReq::decode(&bytes).unwrap();
+                let padata = request.padata.as_mut().unwrap();
+                padata.retain(|pa| !lost.contains(&pa.padata_type));
+                let mut reply = realms.ask(&realm, &request.encode());
                 pass(&bytes, &mut reply);
                 next.next(&reply, NOW, &realms.random)?
             }
@@ -322,23 +337,11 @@ fn cve_2020_17049_a_ticket_that_the_service_wrote_is_no_evidence() {
 #[test]
 fn a_reply_for_another_user_is_refused() {
     let realms = trusting();
-    let rename = |name: &'static str| {
-        move |_: &[u8], reply: &mut Vec<u8>| {
-            let mut message = TgsRep::decode(reply).unwrap();
-            let name = Principal::user(name, REALM);
-            message.cname = PrincipalName::from(&name);
-            *reply = message.encode();
-        }
-    };
+    let rename = |name| renamed(Principal::user(name, REALM));
     let refused = self_ticket(&realms, options(&realms), &rename("bob")).err();
     assert_eq!(cause(refused), ReplyError::Client.into());
     // A KDC that knows no S4U2Self gives the service its own ticket.
-    let to_itself = |_: &[u8], reply: &mut Vec<u8>| {
-        let mut message = TgsRep::decode(reply).unwrap();
-        let name = web(REALM);
-        message.cname = PrincipalName::from(&name);
-        *reply = message.encode();
-    };
+    let to_itself = renamed(web(REALM));
     let refused = self_ticket(&realms, options(&realms), &to_itself).err();
     assert_eq!(cause(refused), ReplyError::NotForUser.into());
 
@@ -350,6 +353,110 @@ fn a_reply_for_another_user_is_refused() {
     };
     assert_eq!(ask(&rename("bob")), ReplyError::Client.into());
     assert_eq!(ask(&to_itself), ReplyError::NotForUser.into());
+}
+
+/// The keys of `principal`, as ones of the web server.
+fn keytab(realms: &Realms, principal: &Principal) -> Arc<Keytab> {
+    let keys = realms.kdcs[REALM].principals().keys(principal).iter();
+    let entries = keys.map(|key| KeytabEntry {
+        principal: web(REALM),
+        timestamp: NOW,
+        kvno: key.kvno,
+        key: key.key.clone(),
+    });
+    Arc::new(Keytab {
+        entries: entries.collect(),
+        others: Vec::new(),
+    })
+}
+
+fn renamed(name: Principal) -> impl Fn(&[u8], &mut Vec<u8>) {
+    move |_, reply| {
+        let mut message = TgsRep::decode(reply).unwrap();
+        message.cname = PrincipalName::from(&name);
+        *reply = message.encode();
+    }
+}
+
+/// Both forms of the request stand outside of what its checksum covers. Who takes them off gets the service a ticket of its
+/// own, and could then write any name over that.
+#[test]
+fn a_request_that_lost_its_user_gives_no_ticket_of_that_user() {
+    let realms = trusting();
+    let both = [pa_type::PA_S4U_X509_USER, pa_type::PA_FOR_USER];
+    let forge = |keytab| {
+        let own = ImpersonationOptions {
+            keytab,
+            ..options(&realms)
+        };
+        self_ticket_without(&realms, own, &both, &renamed(alice(REALM))).err()
+    };
+    let unproven = forge(Arc::default());
+    assert!(
+        matches!(unproven, Some(ImpersonationError::UserUnproven(_))),
+        "{unproven:?}"
+    );
+    let text = unproven.unwrap().to_string();
+    assert!(
+        text.contains("alice@A") && text.contains("keytab"),
+        "{text}"
+    );
+    let own = forge(keytab(&realms, &web(REALM)));
+    assert_eq!(cause(own), ReplyError::NotForUser.into());
+    let honest = self_ticket_without(&realms, options(&realms), &both, &as_it_comes).err();
+    assert_eq!(cause(honest), ReplyError::NotForUser.into());
+}
+
+/// A KDC that knows the older form alone, as Heimdal 7.8's, says nothing of the user under the request's key.
+#[test]
+fn a_ticket_that_no_kdc_vouches_for_is_opened() {
+    let realms = trusting();
+    let newer = [pa_type::PA_S4U_X509_USER];
+    let ask = |keytab, user: Principal, pass: Pass<'_>| {
+        let own = ImpersonationOptions {
+            keytab,
+            user,
+            ..options(&realms)
+        };
+        self_ticket_without(&realms, own, &newer, pass)
+    };
+    let bob = Principal::user("bob", REALM);
+    let keys = || keytab(&realms, &web(REALM));
+    let ticket = ask(keys(), alice(REALM), &as_it_comes).unwrap();
+    assert_eq!(ticket.client, alice(REALM));
+    // No key, and others than that of the service.
+    for keytab in [Arc::default(), keytab(&realms, &bob)] {
+        let unproven = ask(keytab, alice(REALM), &as_it_comes).err();
+        assert!(
+            matches!(unproven, Some(ImpersonationError::UserUnproven(_))),
+            "{unproven:?}"
+        );
+    }
+    // The ticket of another user in place of this one's.
+    let other = ask(keys(), bob.clone(), &as_it_comes).unwrap().ticket;
+    let swap = |_: &[u8], reply: &mut Vec<u8>| {
+        let mut message = TgsRep::decode(reply).unwrap();
+        message.ticket = Ticket::decode(&other).unwrap();
+        *reply = message.encode();
+    };
+    let refused = ask(keys(), alice(REALM), &swap).err();
+    assert_eq!(cause(refused), ReplyError::Client.into());
+}
+
+/// A KDC's word about the user that is lost on its way is missed.
+#[test]
+fn a_reply_that_lost_its_user_is_refused() {
+    let realms = trusting();
+    let lose = |_: &[u8], reply: &mut Vec<u8>| {
+        let mut message = TgsRep::decode(reply).unwrap();
+        message.padata = None;
+        *reply = message.encode();
+    };
+    let refused = self_ticket(&realms, options(&realms), &lose).err();
+    assert!(
+        matches!(refused, Some(ImpersonationError::UserUnproven(_))),
+        "{refused:?}"
+    );
 }
 
 /// What the KDC says of the user stands under the request's key, or nothing is believed.
