@@ -418,8 +418,8 @@ impl<'a> Acceptor<'a> {
         };
         let side = Side::Accepts(self.cred.rcache(mechanism));
         let krb5 = || self.krb5(mechanism);
-        let krb5 = [krb5()?, krb5()?, krb5()?];
-        let mechanisms = || negotiate::resume_acceptors(env, self.mechanisms(), krb5);
+        let krb5 = [krb5()?, krb5()?, krb5()?, krb5()?];
+        let mechanisms = || negotiate::resume_acceptors(self.mechanisms(), krb5);
         Handshake::resume(env, token, side, channel, mechanisms)
     }
 

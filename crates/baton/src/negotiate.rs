@@ -65,12 +65,14 @@ fn negotiator(mechanisms: Option<&NegMechs>, krb5: gss_krb5::Acceptor) -> gss_sp
 
 /// What goes on with the handshakes of other acceptors: Kerberos's own, and those it is negotiated in.
 pub(crate) fn resume_acceptors(
-    env: &Environment,
     mechanisms: Option<&NegMechs>,
-    [alone, chosen, waiting]: [gss_krb5::Acceptor; 3],
+    [alone, chosen, established, waiting]: [gss_krb5::Acceptor; 4],
 ) -> Vec<Box<dyn Resume>> {
     let spnego = negotiator(mechanisms, waiting);
-    let readers = vec![reader(env, Box::new(chosen))];
+    let readers = vec![gss_spnego::Reader {
+        handshake: Box::new(chosen),
+        context: Box::new(established),
+    }];
     let readers = NegMechs::choose(mechanisms, readers, |reader| reader.handshake.oid());
     vec![
         Box::new(alone),
@@ -86,18 +88,14 @@ pub(crate) fn resume_initiators(env: &Environment) -> Vec<Box<dyn Resume>> {
             random: env.shared_random(),
         })
     };
-    let reader = reader(env, krb5());
+    let reader = gss_spnego::Reader {
+        handshake: krb5(),
+        context: Box::new(gss_krb5::Krb5::new(env.shared_random())),
+    };
     vec![
         krb5(),
         Box::new(gss_spnego::InitiatorResume::new(vec![reader])),
     ]
-}
-
-fn reader(env: &Environment, handshake: Box<dyn Resume>) -> gss_spnego::Reader {
-    gss_spnego::Reader {
-        handshake,
-        context: Box::new(gss_krb5::Krb5::new(env.shared_random())),
-    }
 }
 
 /// Whose first token this is: the mechanism of its frame, as MIT's library has it. No token at all asks for a list of what is there; what

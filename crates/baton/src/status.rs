@@ -38,7 +38,7 @@ fn transfer_text(code: u32) -> Option<&'static str> {
         10 => "another importer took the context over first",
         11 => "the deposit in the once-store is damaged",
         12 => "the exporter's policy does not admit this process",
-        13 => "the context's state cannot be read",
+        13 => "the mechanism does not take the context's state",
         14 => "the token would expire at once",
         15 => "the context's state is too long for a token",
         16 => "the context was handed on: it is no longer here",

@@ -373,6 +373,35 @@ fn t8_an_altered_half_open_token_is_refused_and_burns_nothing() {
     }
 }
 
+/// The keys of half-open handshakes do not make one service's handshakes another's.
+#[test]
+fn t8_a_handshake_is_finished_under_a_credential_that_could_have_begun_it() {
+    let (_directory, site) = site();
+    let others = [
+        common::acceptor_of("other/host@EXAMPLE.COM", 18),
+        common::acceptor(18).with_enctypes(&[17]).unwrap(),
+    ];
+    let mut exported: Vec<_> = [false, true]
+        .map(|negotiated| {
+            let (_, _, server) = waits_for_third_leg(&site, negotiated);
+            server.export(&asked()).unwrap()
+        })
+        .into();
+    // The one that has its context, and waits for the MIC.
+    let mut client = common::negotiation::Client::start(&site);
+    let (chosen, server) = accept(&site, &client.token);
+    client.go_on(&chosen);
+    let (_, server) = going(server.step(&client.token));
+    exported.push(server.export(&asked()).unwrap());
+    for token in exported {
+        for other in &others {
+            let error = (Acceptor::new(&site.env, other).import(&token)).unwrap_err();
+            assert_eq!(error.major(), Major::DefectiveToken, "{error}");
+        }
+        import(&site, &token).unwrap();
+    }
+}
+
 #[test]
 fn t8_a_half_open_token_is_good_for_a_minute() {
     let (_directory, site) = site();

@@ -88,6 +88,14 @@ impl Acceptor {
         Arc::clone(&self.options.random)
     }
 
+    pub(crate) const fn cred(&self) -> &AcceptorCred {
+        &self.cred
+    }
+
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.options.policy
+    }
+
     fn accept(&self, request: &ApReq<'_>, style: Style, host: &Host<'_>) -> Result<Step, Refused> {
         let cred = &self.cred;
         let waits = request.ap_options.contains(ap_options::MUTUAL_REQUIRED);

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use gss_core::error::Error as GssError;
 use gss_core::flags::Flags;
-use gss_core::mechanism::{DormantHandshake, Facts, HalfOpen, Handshake, Redeemed, Resume};
+use gss_core::mechanism::{
+    Dormant, DormantHandshake, Facts, HalfOpen, Handshake, Redeemed, Restore, Resume,
+};
 use gss_core::oid::Oid;
-use krb5::exchange::ap::Awaited;
+use krb5::exchange::ap::{ApError, Awaited, check_permitted};
+use krb5::principal::Principal;
 use krb5_crypto::{Enctype, Key};
 use wire::fields::{FieldReader, FieldWriter};
 use wire::random::Random;
@@ -16,6 +19,7 @@ use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::accept::Acceptor;
+use crate::context::Established;
 use crate::dce::ExpectThirdLeg;
 use crate::error::{Error, Malformed};
 use crate::initiate::{ExpectApRep, Pending};
@@ -67,33 +71,84 @@ impl Resume for Acceptor {
     }
 
     fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, GssError> {
-        let handshake = read_acceptor(state, self).map_err(malformed)?;
-        Ok(Box::new(Dormant(handshake)))
+        Ok(Box::new(Waiting(read_acceptor(state, self)?)))
     }
 }
 
-fn read_acceptor(state: &[u8], own: Box<Acceptor>) -> Result<Box<dyn Handshake>, Malformed> {
-    let mut fields = FieldReader::new(state, VERSION)?;
-    match fields.number(WAITS_FOR)? {
+/// Takes, under its own credential and options, the context of another acceptor whose negotiation goes on.
+impl Restore for Acceptor {
+    fn oid(&self) -> Oid {
+        Oid::KRB5
+    }
+
+    fn restore(&self, state: &[u8]) -> Result<Box<dyn Dormant>, GssError> {
+        let established = state::read(state).map_err(Error::from)?;
+        if established.facts.locally_initiated {
+            return Err(Error::from(Malformed::StateValue(CONTEXT)).into());
+        }
+        self.admits(&established)?;
+        Ok(state::asleep(established, self.random()))
+    }
+}
+
+fn read_acceptor(state: &[u8], own: Box<Acceptor>) -> Result<Box<dyn Handshake>, Error> {
+    let mut fields = FieldReader::new(state, VERSION).map_err(Malformed::from)?;
+    match fields.number(WAITS_FOR).map_err(Malformed::from)? {
         AP_REQ => {
-            fields.finish()?;
+            fields.finish().map_err(Malformed::from)?;
             Ok(own)
         }
         THIRD_LEG => {
-            let bytes = fields.bytes(SESSION_KEY)?;
-            let session_key = state::key(bytes, &mut fields, SESSION_ENCTYPE)?;
-            let established = state::read(fields.bytes(CONTEXT)?)?;
-            fields.finish()?;
-            if established.facts.locally_initiated || u32::try_from(established.next).is_err() {
-                return Err(Malformed::StateValue(CONTEXT));
-            }
+            let (session_key, established) = read_third_leg(fields)?;
+            own.permits(&session_key)?;
+            own.admits(&established)?;
             Ok(Box::new(ExpectThirdLeg {
                 established,
                 session_key: Arc::new(session_key),
                 random: own.random(),
             }))
         }
-        _ => Err(Malformed::StateValue(WAITS_FOR)),
+        _ => Err(Malformed::StateValue(WAITS_FOR).into()),
+    }
+}
+
+fn read_third_leg(mut fields: FieldReader<'_>) -> Result<(Key, Established), Malformed> {
+    let bytes = fields.bytes(SESSION_KEY)?;
+    let session_key = state::key(bytes, &mut fields, SESSION_ENCTYPE)?;
+    let established = state::read(fields.bytes(CONTEXT)?)?;
+    fields.finish()?;
+    if established.facts.locally_initiated || u32::try_from(established.next).is_err() {
+        return Err(Malformed::StateValue(CONTEXT));
+    }
+    Ok((session_key, established))
+}
+
+/// What a context has to be that another acceptor made: one that this acceptor would have made. Those that share the keys of
+/// half-open handshakes need not be for the same services.
+impl Acceptor {
+    fn admits(&self, established: &Established) -> Result<(), Error> {
+        let server = Principal::parse_bytes(established.facts.acceptor.text(), None);
+        let server = server.map_err(|_| Malformed::StateValue(CONTEXT))?;
+        let keys = &established.keys;
+        let cred = self.cred();
+        if !cred.acceptable.includes(&server) {
+            let acceptable = cred.acceptable.clone();
+            return Err(ApError::NotUs { server, acceptable }.into());
+        }
+        let mut entries = cred.keytab.entries.iter();
+        if !entries.any(|entry| entry.principal == server) {
+            let etype = keys.initiators.enctype().number();
+            return Err(ApError::NoKey { server, etype }.into());
+        }
+        self.permits(&keys.initiators)?;
+        keys.acceptor_subkey
+            .iter()
+            .try_for_each(|subkey| self.permits(subkey))
+    }
+
+    fn permits(&self, key: &Key) -> Result<(), Error> {
+        let permitted = &self.policy().permitted_enctypes;
+        Ok(check_permitted(key.enctype(), permitted)?)
     }
 }
 
@@ -187,7 +242,7 @@ impl Resume for InitiatorResume {
 
     fn resume(self: Box<Self>, state: &[u8]) -> Result<Box<dyn DormantHandshake>, GssError> {
         let handshake = read_initiator(state, *self).map_err(malformed)?;
-        Ok(Box::new(Dormant(Box::new(handshake))))
+        Ok(Box::new(Waiting(Box::new(handshake))))
     }
 }
 
@@ -231,9 +286,9 @@ fn malformed(error: Malformed) -> GssError {
 }
 
 /// A handshake that nobody may continue before its token is redeemed.
-struct Dormant(Box<dyn Handshake>);
+struct Waiting(Box<dyn Handshake>);
 
-impl DormantHandshake for Dormant {
+impl DormantHandshake for Waiting {
     fn wake(self: Box<Self>, _: Redeemed) -> Box<dyn Handshake> {
         self.0
     }

@@ -240,11 +240,16 @@ impl Restore for Krb5 {
 
     fn restore(&self, state: &[u8]) -> Result<Box<dyn Dormant>, GssError> {
         let established = read(state).map_err(Error::from)?;
-        Ok(Box::new(Asleep {
-            established,
-            random: Arc::clone(&self.random),
-        }))
+        Ok(asleep(established, Arc::clone(&self.random)))
     }
+}
+
+/// `established`, for whoever redeemed it.
+pub(crate) fn asleep(established: Established, random: Arc<dyn Random>) -> Box<dyn Dormant> {
+    Box::new(Asleep {
+        established,
+        random,
+    })
 }
 
 /// A context that nobody may use before its deposit is taken.

@@ -54,8 +54,8 @@ pub enum Error {
     /// The exporter's policy does not admit this process.
     #[error("the exporter's policy does not admit this process")]
     Refused(#[source] Refusal),
-    /// The mechanism cannot read the state.
-    #[error("the context's state cannot be read")]
+    /// The mechanism cannot read the state, or its credential is not one that goes on with it.
+    #[error("the mechanism does not take the context's state")]
     Restore(#[source] gss_core::error::Error),
     /// The context is a copy that `fork` made, and another process has exported it.
     #[error("the context is no longer here")]

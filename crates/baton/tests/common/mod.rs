@@ -255,9 +255,18 @@ fn service_key(enctype: i32) -> Key {
 }
 
 pub fn acceptor(enctype: i32) -> Credential {
+    acceptor_as(service(), enctype)
+}
+
+/// The same, of another service.
+pub fn acceptor_of(principal: &str, enctype: i32) -> Credential {
+    acceptor_as(Principal::parse(principal, None).unwrap(), enctype)
+}
+
+fn acceptor_as(principal: Principal, enctype: i32) -> Credential {
     let keytab = Keytab {
         entries: vec![KeytabEntry {
-            principal: service(),
+            principal,
             timestamp: Timestamp::default(),
             kvno: 1,
             key: Arc::new(service_key(enctype)),

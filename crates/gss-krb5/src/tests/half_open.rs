@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use gss_core::flags::Flags;
-use gss_core::mechanism::{DormantHandshake, Handshake, Redeemed, Resume};
+use gss_core::mechanism::{DormantHandshake, Handshake, Redeemed, Restore, Resume};
 use gss_core::sequence::Order;
+use krb5::exchange::ap::{Acceptable, ApError};
 use krb5::formats::settings::DEFAULT_ENCTYPES;
+use krb5::principal::Principal;
+use krb5_crypto::Enctype;
 use once::{Claimed, MarkTag};
 use zeroize::Zeroizing;
 
 use super::realm::{ALL, TestRealm, continued, done, enctypes, one_bit_flips, signed, wrapped};
-use crate::{Acceptor, InitiatorResume};
+use crate::{AcceptOptions, Acceptor, AcceptorCred, Error, InitiatorResume};
 
 fn saved(handshake: &dyn Handshake) -> Zeroizing<Vec<u8>> {
     handshake.half_open().unwrap().save().unwrap()
@@ -158,4 +161,96 @@ fn an_acceptor_of_dce_style_has_one_encoding() {
         let longer = [&state[..], &[13, 0]].concat();
         assert!(acceptors(&realm).resume(&longer).is_err());
     }
+}
+
+/// Each of those that share the keys of half-open handshakes has services and enctypes of its own.
+#[test]
+fn a_context_is_taken_by_one_that_would_have_made_it() {
+    let realm = TestRealm::new(enctypes().next().unwrap());
+    let (acceptor, _) = third_leg(&realm);
+    let waiting = saved(&*acceptor);
+    let established = realm.pair(ALL).acceptor.save().unwrap();
+    let taken = |change: &dyn Fn(&mut AcceptorCred, &mut AcceptOptions)| {
+        let own = || {
+            let (mut cred, mut options) = (realm.cred(), realm.accept_options());
+            change(&mut cred, &mut options);
+            Acceptor::new(cred, options)
+        };
+        let resumed = Box::new(own()).resume(&waiting).map(drop);
+        let restored = own().restore(&established).map(drop);
+        [resumed, restored].map(|taken| match taken {
+            Ok(()) => None,
+            Err(error) => match error.cause::<Error>() {
+                Some(Error::Exchange(cause)) => Some(cause.clone()),
+                _ => panic!("{error}"),
+            },
+        })
+    };
+    let server = realm.ticket.server.clone();
+    let ours = Acceptable::Principal(server.clone());
+    assert_eq!(
+        taken(&|cred, _| cred.acceptable = ours.clone()),
+        [None, None]
+    );
+
+    let acceptable = Acceptable::Principal(Principal::parse("other/host@R", None).unwrap());
+    let not_us = ApError::NotUs {
+        server: server.clone(),
+        acceptable: acceptable.clone(),
+    };
+    assert_eq!(
+        taken(&|cred, _| cred.acceptable = acceptable.clone()),
+        [Some(not_us.clone()), Some(not_us)]
+    );
+
+    let etype = realm.ticket.session_key.enctype().number();
+    let no_key = ApError::NoKey { server, etype };
+    assert_eq!(
+        taken(&|cred, _| cred.keytab = Arc::default()),
+        [Some(no_key.clone()), Some(no_key)]
+    );
+
+    let not_permitted = ApError::EnctypeNotPermitted(etype);
+    let others: Vec<_> = DEFAULT_ENCTYPES
+        .into_iter()
+        .filter(|one| one.number() != etype)
+        .collect();
+    assert_eq!(
+        taken(&|_, options| options.policy.permitted_enctypes = others.clone().into()),
+        [Some(not_permitted.clone()), Some(not_permitted)]
+    );
+}
+
+/// Each of a state's keys is looked at.
+#[test]
+fn no_key_of_a_taken_context_is_of_an_enctype_that_is_not_permitted() {
+    let realm = TestRealm::new(Enctype::from_number(18).unwrap());
+    let mut options = realm.init_options(DCE);
+    options.permitted_enctypes = Arc::new([17, 18].map(|one| Enctype::from_number(one).unwrap()));
+    let mut accepting = realm.accept_options();
+    accepting.policy.permitted_enctypes = Arc::clone(&options.permitted_enctypes);
+    let (request, _) = continued(realm.initiate(&options));
+    let acceptor = Box::new(Acceptor::new(realm.cred(), accepting));
+    let (_, acceptor) = continued(acceptor.step(&request, &realm.host()).unwrap());
+    let waiting = saved(&*acceptor);
+    // The subkey of the acceptor is of enctype 17, all else of 18.
+    for (permitted, refused) in [(17, 18), (18, 17)] {
+        let mut options = realm.accept_options();
+        options.policy.permitted_enctypes = Arc::new([Enctype::from_number(permitted).unwrap()]);
+        let own = Box::new(Acceptor::new(realm.cred(), options));
+        let Err(error) = own.resume(&waiting) else {
+            panic!("{permitted}")
+        };
+        match error.cause::<Error>() {
+            Some(Error::Exchange(ApError::EnctypeNotPermitted(one))) => assert_eq!(one, &refused),
+            _ => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn an_acceptor_takes_no_initiators_context() {
+    let realm = TestRealm::new(enctypes().next().unwrap());
+    let state = realm.pair(ALL).initiator.save().unwrap();
+    assert!(acceptors(&realm).restore(&state).is_err());
 }
