@@ -239,7 +239,8 @@ impl Context {
     }
 
     /// `GSS_Pseudo_random` (RFC 4401): `length` bytes that both ends of this context derive from `input` and nobody else can.
-    /// They are good as keys of an application's own; one application's `input` should not be another's.
+    /// They are good as keys of an application's own; one application's `input` should not be another's. Kerberos gives up to 16 MiB at
+    /// once.
     ///
     /// ```
     /// # use baton::{Context, PrfKey};

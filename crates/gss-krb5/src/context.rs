@@ -215,7 +215,8 @@ impl SecurityContext for Context {
         input: &[u8],
         length: usize,
     ) -> Result<Zeroizing<Vec<u8>>, GssError> {
-        Ok(self.keys.pseudo_random(key, input, length))
+        let derived = self.keys.pseudo_random(key, input, length);
+        Ok(derived.map_err(Error::from)?)
     }
 
     fn inquire(&self) -> Option<&dyn Inquire> {

@@ -181,6 +181,12 @@ pub enum Local {
     /// A KRB-CRED of more than 2^16 - 1 bytes (RFC 4121 §4.1.1).
     #[error("the credentials to delegate are too long")]
     DelegatedTooLong,
+    /// More pseudo-random bytes than [`MAX_PSEUDO_RANDOM`](crate::MAX_PSEUDO_RANDOM).
+    #[error(
+        "{0} pseudo-random bytes are more than {max} at once: derive a key, and more from that",
+        max = crate::MAX_PSEUDO_RANDOM
+    )]
+    PseudoRandomTooLong(usize),
     /// No credential cache can hold what was delegated.
     #[error("the delegated credentials cannot be kept")]
     DelegatedCache(#[source] CcacheError),
@@ -275,6 +281,7 @@ impl Error {
                 Local::Replay(_)
                 | Local::SharedReplay(_)
                 | Local::DelegatedTooLong
+                | Local::PseudoRandomTooLong(_)
                 | Local::DelegatedCache(_)
                 | Local::Poisoned,
             ) => Major::Failure,
@@ -285,7 +292,7 @@ impl Error {
         match self {
             Self::Exchange(error) if error.is_malformed() => minor::ASN1_PARSE_ERROR,
             Self::Delegation(CredError::Malformed(_)) => minor::ASN1_PARSE_ERROR,
-            Self::Local(Local::DelegatedTooLong) => {
+            Self::Local(Local::DelegatedTooLong | Local::PseudoRandomTooLong(_)) => {
                 minor::KRB5.wrapping_add_signed(KRB_ERR_FIELD_TOOLONG)
             }
             Self::Exchange(_) | Self::PeerRefused { .. } | Self::Delegation(_) | Self::Local(_) => {

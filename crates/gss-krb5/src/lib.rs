@@ -43,6 +43,7 @@ pub use gss_core::mechanism::PrfKey;
 pub use half_open::InitiatorResume;
 pub use initiate::{InitOptions, ServiceTicket, initiate};
 pub use names::{NAME_TYPES, display, mech_name};
+pub use prf::MAX_PSEUDO_RANDOM;
 pub use state::Krb5;
 
 #[cfg(test)]

@@ -4,21 +4,28 @@ use gss_core::mechanism::PrfKey;
 use krb5_crypto::Key;
 use zeroize::Zeroizing;
 
+use crate::error::Local;
 use crate::keys::Keys;
 
+/// The most bytes that are derived at once, a thousand times what every mechanism has to give (RFC 4401 §2).
+pub const MAX_PSEUDO_RANDOM: usize = 1 << 24;
+
 impl Keys {
-    /// The full key is the acceptor's subkey, where it asserted one (RFC 7802 §3).
+    /// The full key is the acceptor's subkey, where it asserted one (RFC 7802 §3). A length above [`MAX_PSEUDO_RANDOM`] is refused.
     pub(crate) fn pseudo_random(
         &self,
         which: PrfKey,
         input: &[u8],
         length: usize,
-    ) -> Zeroizing<Vec<u8>> {
+    ) -> Result<Zeroizing<Vec<u8>>, Local> {
+        if length > MAX_PSEUDO_RANDOM {
+            return Err(Local::PseudoRandomTooLong(length));
+        }
         let full = self.acceptor_subkey.as_ref();
-        match which {
+        Ok(match which {
             PrfKey::Full => prf_plus(full.unwrap_or(&self.initiators), input, length),
             PrfKey::Partial => prf_plus(&self.initiators, input, length),
-        }
+        })
     }
 }
 
@@ -76,7 +83,8 @@ mod tests {
                 )
             };
             for length in [0, 1, 16, 43, 44] {
-                assert_eq!(*keys.pseudo_random(which, &input, length), output[..length]);
+                let out = keys.pseudo_random(which, &input, length).unwrap();
+                assert_eq!(*out, output[..length]);
             }
         }
     }
@@ -88,7 +96,27 @@ mod tests {
             initiators: Key::new(enctype, &[7; 32]).unwrap().into(),
             acceptor_subkey: None,
         };
-        let of = |which| keys.pseudo_random(which, b"input", 100);
+        let of = |which| keys.pseudo_random(which, b"input", 100).unwrap();
         assert_eq!(of(PrfKey::Full), of(PrfKey::Partial));
+    }
+
+    #[test]
+    fn a_length_that_nobody_needs_is_refused() {
+        let keys = Keys {
+            initiators: Key::new(Enctype::from_number(18).unwrap(), &[7; 32])
+                .unwrap()
+                .into(),
+            acceptor_subkey: None,
+        };
+        for length in [MAX_PSEUDO_RANDOM + 1, isize::MAX as usize, usize::MAX] {
+            for which in [PrfKey::Full, PrfKey::Partial] {
+                let error = keys.pseudo_random(which, b"input", length).unwrap_err();
+                assert!(matches!(error, Local::PseudoRandomTooLong(one) if one == length));
+                let error = gss_core::error::Error::from(crate::Error::from(error));
+                assert_eq!(error.major(), gss_core::error::Major::Failure);
+            }
+        }
+        let enough = keys.pseudo_random(PrfKey::Full, b"input", 1 << 14).unwrap();
+        assert_eq!(enough.len(), 1 << 14, "RFC 4401 §2");
     }
 }
