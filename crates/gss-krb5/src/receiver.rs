@@ -138,21 +138,33 @@ impl Receiver {
         check_kinds(iov, &unexpected)?;
         let at = the_one(iov, BufferKind::Data)?;
         let token = (iov[stream].buffer_mut()).map_or(&mut [][..], std::mem::take);
+        let (header, before, end) = match self.stream_parts(token) {
+            Ok(parts) => parts,
+            Err(error) => {
+                iov[stream] = IoVec::Stream(token);
+                return Err(error);
+            }
+        };
+        let (token, trailer) = token.split_at_mut(end);
+        let (front, data) = token.split_at_mut(before);
+        iov[at] = IoVec::Data(data);
+        let opened = self.open_parts(header, front, trailer, true, iov);
+        iov[stream] = IoVec::Stream(front);
+        opened
+    }
+
+    /// Rotates a token back, unless it is refused; its header, and where its data begins and ends.
+    fn stream_parts(&self, token: &mut [u8]) -> Result<(WrapHeader, usize, usize), Error> {
         let (header, body) = WrapHeader::parse(token)?;
         let direction = self.direction(header.flags)?;
         let by = self.rotation(header, body.len());
-        token[HEADER..].rotate_left(by);
         let header = WrapHeader { rrc: 0, ..header };
         let layout = Layout::received(direction, header, true, self.dce);
         let end = (token.len().checked_sub(layout.after()))
             .filter(|end| *end >= layout.before())
             .ok_or(Malformed::Short)?;
-        let (token, trailer) = token.split_at_mut(end);
-        let (front, data) = token.split_at_mut(layout.before());
-        iov[at] = IoVec::Data(data);
-        let opened = self.open_parts(header, front, trailer, true, iov);
-        iov[stream] = IoVec::Stream(front);
-        opened
+        token[HEADER..].rotate_left(by);
+        Ok((header, layout.before(), end))
     }
 
     fn open_parts(

@@ -71,15 +71,22 @@ impl Receiver {
         older: &Older,
         token: &'t mut [u8],
     ) -> Result<(&'t mut [u8], &'t mut [u8], bool), Error> {
+        let (front, padded) = self.older_front(older, token)?;
+        let (front, body) = token.split_at_mut(front);
+        Ok((front, body, padded))
+    }
+
+    /// The length of the front instead.
+    fn older_front(&self, older: &Older, token: &[u8]) -> Result<(usize, bool), Malformed> {
         let header = framing::header(token).ok_or(Malformed::Frame(FrameError::Malformed))?;
         let between = older.between(Kind::Wrap);
         let padded = !(self.dce && header.inner == between);
-        let split = token.split_at_mut_checked(header.start + between);
-        let (front, body) = split.ok_or(Malformed::Short)?;
-        if padded && body.is_empty() {
-            return Err(Malformed::Short.into());
+        let front = header.start + between;
+        let body = token.len().checked_sub(front).ok_or(Malformed::Short)?;
+        if padded && body == 0 {
+            return Err(Malformed::Short);
         }
-        Ok((front, body, padded))
+        Ok((front, padded))
     }
 
     pub(crate) fn older_iov(
@@ -124,9 +131,19 @@ impl Receiver {
         check_kinds(iov, &unexpected)?;
         let at = the_one(iov, BufferKind::Data)?;
         let token = (iov[stream].buffer_mut()).map_or(&mut [][..], std::mem::take);
-        let (front, body, padded) = self.older_split(older, token)?;
+        let front = self.older_front(older, token).and_then(|(front, padded)| {
+            whole_blocks(older, token.len() - front)?;
+            Ok((front, padded))
+        });
+        let (front, padded) = match front {
+            Ok(front) => front,
+            Err(error) => {
+                iov[stream] = IoVec::Stream(token);
+                return Err(error.into());
+            }
+        };
+        let (front, body) = token.split_at_mut(front);
         let length = body.len();
-        whole_blocks(older, length)?;
         iov[at] = IoVec::Data(body);
         let framed = if padded { length } else { 0 };
         let opened = self.older_parts(older, &mut *front, framed, iov);

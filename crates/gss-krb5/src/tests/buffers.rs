@@ -178,6 +178,29 @@ fn unwrap_stream(context: &Context, associated: &[u8], token: &[u8]) -> Result<V
     Ok(iov[2].bytes().to_vec())
 }
 
+/// A stream that is too short is still its caller's, as it was; of one whose checksum is wrong the front is.
+#[test]
+fn a_stream_that_is_refused_stays_in_its_buffer() {
+    for both in enctypes()
+        .map(|enctype| Both::new(enctype, Flags::NONE))
+        .chain(Both::older())
+    {
+        let token = wrapped(&both.initiator, true, b"attack at dawn");
+        let cuts = (0..token.len()).map(|cut| token[..cut].to_vec());
+        let bits = one_bit_flips(&token).map(|(_, other)| other);
+        for other in cuts.chain(bits) {
+            let mut stream = other.clone();
+            let mut iov = [IoVec::Stream(&mut stream), IoVec::Data(&mut [])];
+            let error = both.acceptor.unwrap_iov(&mut iov).unwrap_err();
+            let kept = iov[0].bytes();
+            if other.len() < HEADER {
+                assert_eq!(kept, other, "{error}");
+            }
+            assert!(other.is_empty() || !kept.is_empty(), "{error}");
+        }
+    }
+}
+
 type Pieces<'a> = &'a [(bool, &'a [u8])];
 
 /// In several places, so that blocks lie across them.
