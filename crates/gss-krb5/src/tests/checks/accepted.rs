@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gss_core::flags::Flags;
-use gss_core::mechanism::{Facts, SecurityContext};
-use gss_core::sequence::SequenceWindow;
+use gss_core::mechanism::{Facts, Handshake, SecurityContext};
+use gss_core::sequence::{Order, SequenceWindow};
 use krb5::exchange::ap::Acceptable;
 use krb5::messages::ticket_flags;
 use krb5_crypto::{Enctype, Key, KeyUsage};
@@ -15,7 +15,8 @@ use crate::checksum::{NO_BINDINGS, hash};
 use crate::context::Established;
 use crate::keys::Keys;
 use crate::tests::delegation::delegation;
-use crate::tests::realm::{enctypes, same_key, signed, wrapped};
+use crate::tests::realm::{done, enctypes, same_key, signed, wrapped};
+use crate::{Acceptor, state};
 
 #[test]
 fn just_good_enough_is_good_enough() {
@@ -161,6 +162,59 @@ fn confidentiality_is_given_though_no_flag_says_so() {
             let mut out = Vec::new();
             assert!(to.unwrap(&token, &mut out).unwrap().confidential);
             assert_eq!(out, b"secret");
+        }
+    }
+}
+
+/// Whoever has a ticket chooses its subkey. Tokens of RFC 1964 go with the keys of two enctypes, whatever the ticket is under.
+#[test]
+fn a_subkey_of_any_other_enctype_makes_a_context_that_works() {
+    let all = [16, 17, 18, 19, 20, 23, 25, 26].map(|number| Enctype::from_number(number).unwrap());
+    let mixed = |one: &Enctype, other: &Enctype| {
+        one.number() != other.number()
+            && [one, other]
+                .iter()
+                .any(|key| [16, 23].contains(&key.number()))
+    };
+    for (session, subkey) in all
+        .iter()
+        .flat_map(|session| all.iter().map(move |subkey| (session, subkey)))
+        .filter(|(session, subkey)| mixed(session, subkey))
+    {
+        for mutual in [true, false] {
+            let mut attempt = Attempt::of(session);
+            let key = subkey.random_key(&*attempt.realm.random);
+            attempt.subkey = Some((subkey.number(), key.expose().to_vec()));
+            if !mutual {
+                attempt.ap_options = 0;
+                attempt.cksum = Some(gss_checksum(NO_BINDINGS, 4 | 8, &[]));
+            }
+            let mut options = attempt.realm.accept_options();
+            options.policy.permitted_enctypes = Arc::new(all);
+            let acceptor = Box::new(Acceptor::new(attempt.realm.cred(), options));
+            let step = acceptor.step(&attempt.token(), &attempt.realm.host());
+            let acceptor = done(step).1;
+            let mut peer = state::read(&acceptor.save().unwrap()).unwrap();
+            peer.facts.locally_initiated = true;
+            (peer.window, peer.next) = (SequenceWindow::new(peer.next, true, true), 7);
+            let initiator = peer.open(Arc::clone(&attempt.realm.random));
+            let what = format!("{} {} {mutual}", session.name(), subkey.name());
+            for length in 0..=64 {
+                let message = vec![7; length];
+                for (from, to) in [
+                    (&*acceptor, &initiator as &dyn SecurityContext),
+                    (&initiator, &*acceptor),
+                ] {
+                    for confidential in [true, false] {
+                        let token = wrapped(from, confidential, &message);
+                        let mut out = Vec::new();
+                        to.unwrap(&token, &mut out).unwrap();
+                        assert_eq!(out, message, "{what}");
+                    }
+                    let order = to.verify_mic(&message, &signed(from, &message));
+                    assert_eq!(order.unwrap(), Order::InOrder, "{what}");
+                }
+            }
         }
     }
 }
