@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gss_core::flags::Flags;
+use gss_core::framing;
 use gss_core::mechanism::{Facts, Handshake, SecurityContext};
+use gss_core::oid::Oid;
 use gss_core::sequence::{Order, SequenceWindow};
-use krb5::exchange::ap::Acceptable;
+use krb5::exchange::ap::{self, Acceptable, Authenticated};
 use krb5::messages::ticket_flags;
 use krb5_crypto::{Enctype, Key, KeyUsage};
+use zeroize::Zeroizing;
 
 use super::{Attempt, CBT, Change, ap_option, bindings, from_afar, gss_checksum, minute, service};
 use crate::checksum::{NO_BINDINGS, hash};
@@ -217,6 +220,25 @@ fn a_subkey_of_any_other_enctype_makes_a_context_that_works() {
             }
         }
     }
+}
+
+/// A delegated session key may lie in the checksum in the clear (an etype of 0 in the KRB-CRED).
+#[test]
+fn an_authenticators_checksum_is_wiped() {
+    fn wiped(request: &Authenticated) -> Option<&Zeroizing<Vec<u8>>> {
+        request.cksum.as_ref().map(|(_, checksum)| checksum)
+    }
+    let attempt = Attempt::new();
+    let cred = attempt.realm.cred();
+    let token = attempt.token();
+    let inner = framing::unframe(Oid::KRB5, &token).unwrap();
+    let request = ap::read(&inner[2..]).unwrap();
+    let opened = ap::open(&request, &cred.keytab, &cred.acceptable).unwrap();
+    let options = attempt.realm.accept_options();
+    let checked = opened
+        .check(&options.policy, attempt.realm.host().now())
+        .unwrap();
+    assert!(wiped(checked.request()).is_some());
 }
 
 /// RFC 2743 §2.2.2, RFC 8062 §4.

@@ -70,8 +70,8 @@ pub struct Authenticated {
     pub mutual: bool,
     /// The authenticator's time, with its microseconds.
     pub ctime: Timestamp,
-    /// The type and value of the authenticator's checksum.
-    pub cksum: Option<(i32, Vec<u8>)>,
+    /// The type and value of the authenticator's checksum. A delegated session key may lie in it in the clear.
+    pub cksum: Option<(i32, Zeroizing<Vec<u8>>)>,
     /// The client's subkey.
     pub subkey: Option<Key>,
     /// Where the client's sequence numbers start.
@@ -151,7 +151,8 @@ pub fn open(
             vouched,
             mutual: request.ap_options.contains(ap_options::MUTUAL_REQUIRED),
             ctime,
-            cksum: (authenticator.cksum).map(|cksum| (cksum.cksumtype, cksum.checksum.to_vec())),
+            cksum: (authenticator.cksum)
+                .map(|cksum| (cksum.cksumtype, cksum.checksum.to_vec().into())),
             subkey: authenticator.subkey.as_ref().map(key).transpose()?,
             seq_number: authenticator.seq_number.map(Word::bits),
             authenticator_data: der_or_nothing(authenticator.authorization_data),
