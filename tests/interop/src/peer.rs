@@ -88,6 +88,18 @@ impl Peer {
         Self::start_with(realm.command(program(vendor), ccache))
     }
 
+    /// The same, where just these enctypes are permitted.
+    pub fn start_permitting(
+        vendor: Vendor,
+        realm: &Realm,
+        ccache: &str,
+        enctypes: &[&str],
+    ) -> Self {
+        let mut command = realm.command(program(vendor), ccache);
+        command.env("KRB5_CONFIG", realm.config_permitting(enctypes));
+        Self::start_with(command)
+    }
+
     /// Starts the party that `command` (see [`program`]) describes.
     pub fn start_with(mut command: Command) -> Self {
         let mut child = command
@@ -218,6 +230,20 @@ impl Peer {
         let answer = self.ask(&format!("oid {}", hex(oid)));
         let buffers = answer[2..].iter().map(|word| unhex(word)).collect();
         (number(&answer, 1), buffers)
+    }
+
+    /// `GSS_C_INQ_SSPI_SESSION_KEY`: the key that protects the context's messages, and its enctype, which Heimdal's library does
+    /// not tell.
+    pub fn session_key(&mut self) -> (Vec<u8>, Option<i32>) {
+        /// 1.2.840.113554.1.2.2, under which the OID and what it answers are.
+        const KRB5: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
+        let (major, found) = self.inquire_by_oid(&[&KRB5[..], &[5, 5]].concat());
+        assert_eq!(major, COMPLETE, "gss_inquire_sec_context_by_oid");
+        let enctype = found.get(1).and_then(|oid| match oid.strip_prefix(&KRB5) {
+            Some([4, number]) => Some(i32::from(*number)),
+            _ => None,
+        });
+        (found[0].clone(), enctype)
     }
 
     /// `gss_process_context_token`: the major status.

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -105,6 +106,30 @@ impl Realm {
     /// The `krb5.conf` that leads to this realm.
     pub fn config(&self) -> PathBuf {
         self.path("krb5.conf")
+    }
+
+    /// A `krb5.conf` that leads to this realm and permits just these enctypes, the preferred first. Who wants messages under a
+    /// certain enctype says so with it: an acceptor chooses its subkey's among all that both sides permit (RFC 4537).
+    pub fn config_permitting(&self, enctypes: &[&str]) -> PathBuf {
+        static FILES: AtomicU32 = AtomicU32::new(0);
+        let whole = fs::read_to_string(self.config()).expect("krb5.conf");
+        let lines = whole.lines().map(|line| match line.trim_start() {
+            line if line.starts_with("permitted_enctypes") => {
+                // Heimdal's libraries offer the second, whatever the first.
+                let names = enctypes.join(" ");
+                format!(" permitted_enctypes = {names}\n default_etypes = {names}\n")
+            }
+            _ => format!("{line}\n"),
+        });
+        // Tests of one process share the realm: nobody reads a file that is half written.
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let (own, path) = (
+            self.path(&format!("permitting{number}")),
+            self.path(&format!("{}.conf", enctypes.join("+"))),
+        );
+        fs::write(&own, lines.collect::<String>()).expect("a krb5.conf");
+        fs::rename(own, &path).expect("a krb5.conf");
+        path
     }
 
     /// The keytab with every service's keys.

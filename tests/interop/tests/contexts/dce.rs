@@ -1,18 +1,19 @@
 //! DCE style: three bare messages, ours first and theirs first, with Kerberos and within SPNEGO.
 
-use baton::{Flags, Step};
+use baton::{Environment, Flags, Step};
 use interop::peer::{COMPLETE, Peer, Stepped, program};
 
 use crate::parties::{
-    ALL_FLAGS, Case, Pair, TICKETS, We, accept, environment, keys, realm, start, tickets,
+    ALL_FLAGS, Case, Pair, TICKETS, We, accept, environment, keys, own_config, realm, start,
+    tickets,
 };
 
 pub(crate) const DCE: Flags = Flags::from_bits(ALL_FLAGS.bits() | 0x1000);
 
-/// The third leg is the initiator's, whoever that is.
+/// The third leg is the initiator's, whoever that is. Messages are under the service's enctype.
 pub(crate) fn establish(case: Case) -> Pair {
     let realm = realm(case.vendor);
-    let env = environment(realm);
+    let env = Environment::new(own_config(case)).unwrap();
     let mut theirs = Peer::start(case.vendor, realm, TICKETS);
     let ours = match case.we {
         We::Initiate => {
@@ -57,7 +58,9 @@ pub(crate) fn establish(case: Case) -> Pair {
             context
         }
     };
-    Pair { ours, theirs }
+    let mut pair = Pair { ours, theirs };
+    pair.assert_enctype(case);
+    pair
 }
 
 #[test]

@@ -155,17 +155,29 @@ fn exchange_parts(ours: &Context, theirs: &mut Peer, vendor: Vendor, number: i32
     }
 }
 
-/// Everything that has to work with an enctype: `lines` of `krb5.conf` that let our side use it, among what the realm has.
-fn works(realm: &Realm, (number, service, _): Service, lines: &str) {
+/// Both sides' messages are under one key, of the enctype `number`.
+fn assert_enctype(ours: &Context, theirs: &mut Peer, number: i32, what: &str) {
+    let key = ours.session_key().unwrap();
+    assert_eq!(key.enctype, number, "{what}");
+    let (same, told) = theirs.session_key();
+    assert!(*key.bytes == *same, "{what}: two keys");
+    assert!(told.is_none_or(|told| told == number), "{what}: {told:?}");
+}
+
+/// Everything that has to work with an enctype: `lines` of `krb5.conf` that let our side use it, among what the realm has. The
+/// messages are under `agreed`, another where those lines and the other side permit one that is preferred.
+fn works(realm: &Realm, (number, service, _): Service, lines: &str, agreed: i32) {
     let what = format!("{:?}, enctype {number}", realm.vendor());
     let env = environment(realm, lines);
     let client = Name::user(CLIENT);
     let cred = Credential::with_password(&env, &client, PASSWORD);
     let cred = cred.unwrap_or_else(|error| panic!("{what}: {error}"));
     let (ours, mut theirs) = initiated(realm, &env, &cred, service);
+    assert_enctype(&ours, &mut theirs, agreed, &what);
     exchange(&ours, &mut theirs, &what);
     exchange_parts(&ours, &mut theirs, realm.vendor(), number, &what);
     let (ours, mut theirs) = accepted(realm, &env, service);
+    assert_enctype(&ours, &mut theirs, agreed, &what);
     exchange(&ours, &mut theirs, &what);
     exchange_parts(&ours, &mut theirs, realm.vendor(), number, &what);
 
@@ -179,8 +191,15 @@ fn works(realm: &Realm, (number, service, _): Service, lines: &str) {
 #[test]
 fn camellia_is_on_by_default() {
     let realm = Realm::start_with(Vendor::Mit, &CAMELLIA);
-    for service in CAMELLIA {
-        works(&realm, service, "");
+    for (service, named) in CAMELLIA
+        .into_iter()
+        .zip(["camellia128-cts", "camellia256-cts"])
+    {
+        let number = service.0;
+        // Both sides prefer it to the other one.
+        works(&realm, service, "", CAMELLIA[0].0);
+        let named = format!("permitted_enctypes = {named}");
+        works(&realm, service, &named, number);
     }
 }
 
@@ -192,8 +211,14 @@ fn deprecated_enctypes_work_where_they_are_allowed_or_named() {
             (OLDER[0], "allow_des3 = true", "permitted_enctypes = des3"),
             (OLDER[1], "allow_rc4 = true", "permitted_enctypes = rc4"),
         ] {
-            works(&realm, service, allowed);
-            works(&realm, service, named);
+            let number = service.0;
+            // Heimdal's offers and takes AES whatever its `permitted_enctypes` say, and so does ours where just one more is allowed.
+            let agreed = match vendor {
+                Vendor::Mit => number,
+                Vendor::Heimdal => 18,
+            };
+            works(&realm, service, allowed, agreed);
+            works(&realm, service, named, number);
         }
     }
 }
@@ -233,6 +258,7 @@ fn deprecated_enctypes_in_dce_style() {
                 panic!("{what}: not done");
             };
             theirs.step(&token.unwrap()).token();
+            assert_enctype(&context, &mut theirs, number, &what);
             if vendor == Vendor::Mit {
                 buffers::exchange(&context, &mut theirs, true, PIECES, &what);
             }

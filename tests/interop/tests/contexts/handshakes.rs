@@ -132,6 +132,7 @@ fn the_enctype_of_the_acceptors_subkey_is_agreed_on() {
                 (We::Initiate, Vendor::Heimdal) => favourite,
             };
             let length = 16 + Enctype::from_number(chosen).unwrap().checksum_length();
+            assert_eq!(ours.session_key().unwrap().enctype, chosen, "{case:?}");
             let token = theirs.mic(b"message");
             assert_eq!(token.len(), length, "{case:?} {named:?}");
             ours.verify_mic(b"message", &token).unwrap();

@@ -120,16 +120,20 @@ pub(crate) fn environment(realm: &Realm) -> Environment {
 
 /// Ours, where just these enctypes are permitted, the preferred first.
 pub(crate) fn environment_with(realm: &Realm, enctypes: &[&str]) -> Environment {
-    let names = enctypes.join(" ");
-    let path = realm.path(&format!("{}.conf", enctypes.join("+")));
-    fs::write(
-        &path,
-        format!("[libdefaults]\n permitted_enctypes = {names}\n"),
-    )
-    .unwrap();
-    let mut config = config(realm);
-    config.krb5_conf.insert(0, path);
-    Environment::new(config).unwrap()
+    Environment::new(Config {
+        krb5_conf: vec![realm.config_permitting(enctypes)],
+        ..config(realm)
+    })
+    .unwrap()
+}
+
+/// Ours, where the enctype of the service of `case` is the only one permitted, so that no other is negotiated.
+pub(crate) fn own_config(case: Case) -> Config {
+    let realm = realm(case.vendor);
+    Config {
+        krb5_conf: vec![realm.config_permitting(&[case.enctype().name()])],
+        ..config(realm)
+    }
 }
 
 /// Our credential as the initiator: the tickets that MIT's client got.
@@ -150,13 +154,33 @@ pub(crate) struct Pair {
     pub(crate) theirs: Peer,
 }
 
-/// Does the handshake of `case`, which must succeed. Ours permits the service's enctype alone, so no other is negotiated.
-pub(crate) fn establish(case: Case) -> Pair {
-    let own = [case.enctype().name()];
-    establish_in(&environment_with(realm(case.vendor), &own), case)
+impl Pair {
+    /// Both sides' messages are under the key of one enctype, that of the service of `case`.
+    pub(crate) fn assert_enctype(&mut self, case: Case) {
+        let ours = self.ours.session_key().unwrap();
+        let (key, told) = self.theirs.session_key();
+        assert_eq!(ours.enctype, case.enctype().number(), "{case:?}");
+        assert!(*ours.bytes == *key, "{case:?}: two keys");
+        assert_told(case, &key, told);
+    }
 }
 
-/// The same with our side in `env`.
+/// What theirs says of the context's key is true of the enctype of the service of `case`.
+fn assert_told(case: Case, key: &[u8], told: Option<i32>) {
+    assert_eq!(key.len(), case.enctype().key_length(), "{case:?}");
+    let number = (case.vendor == Vendor::Mit).then(|| case.enctype().number());
+    assert_eq!(told, number, "{case:?}");
+}
+
+/// Does the handshake of `case`, which must succeed, and whose messages are under the service's enctype.
+pub(crate) fn establish(case: Case) -> Pair {
+    let env = Environment::new(own_config(case)).unwrap();
+    let mut pair = establish_in(&env, case);
+    pair.assert_enctype(case);
+    pair
+}
+
+/// The same with our side in `env`, whichever enctype is then agreed on.
 pub(crate) fn establish_in(env: &Environment, case: Case) -> Pair {
     let realm = realm(case.vendor);
     let mut theirs = Peer::start(case.vendor, realm, TICKETS);
@@ -167,10 +191,11 @@ pub(crate) fn establish_in(env: &Environment, case: Case) -> Pair {
     Pair { ours, theirs }
 }
 
-/// The handshake of `case` between two of theirs, the one in our place first.
+/// The handshake of `case` between two of theirs, the one in our place first, with messages under the service's enctype.
 pub(crate) fn establish_theirs(case: Case) -> (Peer, Peer) {
     let realm = realm(case.vendor);
-    let start = || Peer::start(case.vendor, realm, TICKETS);
+    let own = [case.enctype().name()];
+    let start = || Peer::start_permitting(case.vendor, realm, TICKETS, &own);
     let (mut initiator, mut acceptor) = (start(), start());
     initiator.initiate(&case.target(), case.flags.bits(), None);
     acceptor.accept(None);
@@ -178,6 +203,9 @@ pub(crate) fn establish_theirs(case: Case) -> (Peer, Peer) {
     if !reply.is_empty() {
         initiator.step(&reply).token();
     }
+    let (key, told) = acceptor.session_key();
+    assert_told(case, &key, told);
+    assert!(initiator.session_key() == (key, told), "{case:?}: two keys");
     match case.we {
         We::Initiate => (initiator, acceptor),
         We::Accept => (acceptor, initiator),

@@ -8,7 +8,7 @@ use baton::{Config, Context, Environment, ExportOptions, Major, Order, Store, To
 use interop::peer::{COMPLETE, hex, unhex};
 use tempfile::TempDir;
 
-use crate::parties::{Case, Pair, config, establish_in, realm};
+use crate::parties::{Case, Pair, establish_in, own_config};
 
 /// A once-store that processes share.
 fn store() -> (TempDir, Store) {
@@ -21,7 +21,7 @@ fn store() -> (TempDir, Store) {
 fn environment(case: Case, store: &Store) -> Environment {
     let config = Config {
         store: store.clone(),
-        ..config(realm(case.vendor))
+        ..own_config(case)
     };
     Environment::new(config).unwrap()
 }
@@ -32,10 +32,12 @@ fn a_context_goes_on_in_another_place() {
     for case in Case::all() {
         let (_dir, store) = store();
         let here = environment(case, &store);
+        let mut pair = establish_in(&here, case);
+        pair.assert_enctype(case);
         let Pair {
             mut ours,
             mut theirs,
-        } = establish_in(&here, case);
+        } = pair;
         let mut old_from_theirs = theirs.wrap(true, b"before");
         let mut old_from_ours = ours.wrap(true, b"before").unwrap();
         ours.unwrap(&old_from_theirs).unwrap();
@@ -48,6 +50,8 @@ fn a_context_goes_on_in_another_place() {
             let there = environment(case, &store);
             ours = Context::import(&there, &token).unwrap();
             assert_eq!(*ours.facts(), before, "{case:?}");
+            let enctype = ours.session_key().unwrap().enctype;
+            assert_eq!(enctype, case.enctype().number(), "{case:?}");
             assert_eq!(
                 Context::import(&there, &token).unwrap_err().major(),
                 Major::NoContext
