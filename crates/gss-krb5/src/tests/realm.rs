@@ -266,7 +266,7 @@ impl TestRealm {
         Box::new(Acceptor::new(self.cred(), self.accept_options()))
     }
 
-    /// Both ends of a context with these flags.
+    /// Both ends of a context with these flags, whose messages are under a key of the session key's enctype.
     pub(super) fn pair(&self, flags: Flags) -> Pair {
         let (token, waiting) = match self.initiate(&self.init_options(flags)) {
             Step::Continue { token, next } => (token, Ok(next)),
@@ -277,6 +277,10 @@ impl TestRealm {
             Ok(next) => done(next.step(&reply.unwrap(), &self.host())).1,
             Err(context) => context,
         };
+        for context in [&initiator, &acceptor] {
+            let key = context.inquire().unwrap().session_key();
+            assert_eq!(key.enctype, self.ticket.session_key.enctype().number());
+        }
         Pair {
             initiator,
             acceptor,
