@@ -6,7 +6,7 @@ use interop::peer::hex;
 use interop::realm::{Realm, SERVICES};
 
 use crate::rounds::{Rounds, timed};
-use crate::sides::{Ours, target, theirs};
+use crate::sides::{Ours, service, theirs};
 use crate::table::Row;
 
 const SIZES: [(usize, &str); 4] = [
@@ -31,13 +31,9 @@ pub(crate) fn rows(realm: &Realm, rounds: &Rounds) -> Vec<Row> {
 }
 
 fn both(realm: &Realm, rounds: &Rounds, enctype: i32, size: usize, name: &str) -> [Row; 2] {
-    let (_, service, _) = SERVICES
-        .iter()
-        .find(|(number, ..)| *number == enctype)
-        .expect("one of four");
+    let service = service(enctype);
     let floor = (enctype == 18 && size == USUAL).then_some(3.0);
-    let ours = Ours::new(realm);
-    let (client, server) = ours.contexts(&target(service));
+    let (client, server) = Ours::new(realm, service).checked_contexts();
     let (mut their_client, mut their_server) = theirs(realm, service);
     let message = vec![0; size];
 

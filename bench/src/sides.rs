@@ -5,7 +5,7 @@ use baton::{
 };
 use interop::Vendor;
 use interop::peer::Peer;
-use interop::realm::Realm;
+use interop::realm::{Realm, SERVICES, Service};
 use tempfile::TempDir;
 
 /// The client's credential cache.
@@ -15,7 +15,11 @@ pub(crate) const TICKETS: &str = "tickets";
 pub(crate) const FLAGS: Flags = Flags::from_bits(62);
 
 /// Our side, with the once-store in a file, as servers have it.
+///
+/// Here and with [`theirs`] the service's enctype is the only one permitted: sides that permit more agree on what they prefer for
+/// their messages (RFC 4537), each library by its own taste, and two enctypes would be compared.
 pub(crate) struct Ours {
+    service: Service,
     env: Environment,
     client: Credential,
     server: Credential,
@@ -23,16 +27,17 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    pub(crate) fn new(realm: &Realm) -> Self {
+    pub(crate) fn new(realm: &Realm, service: Service) -> Self {
         let (store, directory) = store();
         let env = Environment::new(Config {
-            krb5_conf: vec![realm.config()],
+            krb5_conf: vec![realm.config_permitting(&[service.2])],
             store: directory,
             ..Config::default()
         });
         let env = env.expect("the configuration is read");
         let file = |name: &str| format!("FILE:{}", realm.path(name).display());
         Self {
+            service,
             client: Credential::initiator(&env, Some(&file(TICKETS))).expect("the cache is read"),
             server: Credential::acceptor(&env, Some(&file("krb5.keytab")))
                 .expect("the keytab is read"),
@@ -43,6 +48,17 @@ impl Ours {
 
     pub(crate) fn env(&self) -> &Environment {
         &self.env
+    }
+
+    /// An established context, whose messages are under the service's enctype: the client's end and the server's.
+    pub(crate) fn checked_contexts(&self) -> (Context, Context) {
+        let (number, name, _) = self.service;
+        let (client, server) = self.contexts(&target(name));
+        for context in [&client, &server] {
+            let key = context.session_key().expect("an established context");
+            assert_eq!(key.enctype, number, "our context's enctype");
+        }
+        (client, server)
     }
 
     /// An established context: the client's end and the server's.
@@ -78,18 +94,35 @@ fn store() -> (TempDir, Store) {
     (dir, Store::File { directory })
 }
 
+/// The service that has a key of just this enctype.
+pub(crate) fn service(enctype: i32) -> Service {
+    let mut services = SERVICES.into_iter();
+    let found = services.find(|(number, ..)| *number == enctype);
+    found.expect("one of four")
+}
+
 /// The name of `service` on this host.
 pub(crate) fn target(service: &str) -> Name {
     Name::hostbased_service(&format!("{service}@localhost"))
 }
 
-/// MIT's two ends of a context with `service`.
-pub(crate) fn theirs(realm: &Realm, service: &str) -> (Peer, Peer) {
-    let start = || Peer::start(Vendor::Mit, realm, TICKETS);
+/// A program over MIT's library, toward or with the keys of `service`.
+pub(crate) fn their_program(realm: &Realm, service: Service) -> Peer {
+    Peer::start_permitting(Vendor::Mit, realm, TICKETS, &[service.2])
+}
+
+/// MIT's two ends of a context with `service`, whose messages are under the service's enctype.
+pub(crate) fn theirs(realm: &Realm, service: Service) -> (Peer, Peer) {
+    let (number, name, _) = service;
+    let start = || their_program(realm, service);
     let (mut client, mut server) = (start(), start());
-    client.initiate(&format!("{service}@localhost"), FLAGS.bits(), None);
+    client.initiate(&format!("{name}@localhost"), FLAGS.bits(), None);
     server.accept(None);
     let reply = server.step(&client.step(&[]).token()).token();
     client.step(&reply).token();
+    for peer in [&mut client, &mut server] {
+        let (_, enctype) = peer.session_key();
+        assert_eq!(enctype, Some(number), "MIT's context's enctype");
+    }
     (client, server)
 }

@@ -4,13 +4,13 @@ use baton::{Context, ExportOptions};
 use interop::realm::Realm;
 
 use crate::rounds::{Rounds, timed};
-use crate::sides::{Ours, target, theirs};
+use crate::sides::{Ours, service, theirs};
 use crate::table::Row;
 
 pub(crate) fn rows(realm: &Realm, rounds: &Rounds) -> Vec<Row> {
-    let ours = Ours::new(realm);
-    let (_, server) = ours.contexts(&target("e18"));
-    let (_client, mut their_server) = theirs(realm, "e18");
+    let ours = Ours::new(realm, service(18));
+    let (_, server) = ours.checked_contexts();
+    let (_client, mut their_server) = theirs(realm, service(18));
     let (mut server, options) = (Some(server), ExportOptions::default());
     let compared = rounds.compare(
         20_000,

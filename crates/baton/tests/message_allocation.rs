@@ -159,6 +159,9 @@ fn messages_in_their_callers_buffers_allocate_nothing() {
         config.krb5_conf.push(permission.path().to_path_buf());
         let env = Environment::new(config).unwrap();
         let (client, server) = realm.contexts(&env, "alice", "HTTP/localhost").unwrap();
+        for context in [&client, &server] {
+            assert_eq!(context.session_key().unwrap().enctype, enctype);
+        }
         let mut space = Space {
             token: vec![0; 6000],
             message: vec![0; 6000],

@@ -99,8 +99,16 @@ impl Site {
         Self::new(in_directory(directory))
     }
 
-    /// Client and server of one new context.
+    /// Client and server of one new context, whose messages are under a key of this site's enctype.
     pub fn contexts(&self) -> (Context, Context) {
+        let (client, server) = self.established();
+        for context in [&client, &server] {
+            assert_eq!(context.session_key().unwrap().enctype, self.enctype);
+        }
+        (client, server)
+    }
+
+    fn established(&self) -> (Context, Context) {
         let (token, next) = self.begin();
         let Ok(Step::Done { token, context }) =
             Acceptor::new(&self.env, &acceptor(self.enctype)).step(&token)
@@ -193,7 +201,8 @@ impl Site {
             ),
             second_ticket: Vec::new(),
         });
-        Credential::from_cache(&cache).unwrap()
+        let cred = Credential::from_cache(&cache).unwrap();
+        cred.with_enctypes(&[self.enctype]).unwrap()
     }
 }
 
@@ -254,6 +263,8 @@ fn service_key(enctype: i32) -> Key {
     Key::new(enctype, &vec![0x42; enctype.key_length()]).unwrap()
 }
 
+/// The service, with a key of `enctype` and contexts of no other: an acceptor chooses its subkey's among all that both sides
+/// permit (RFC 4537).
 pub fn acceptor(enctype: i32) -> Credential {
     acceptor_as(service(), enctype)
 }
@@ -273,7 +284,8 @@ fn acceptor_as(principal: Principal, enctype: i32) -> Credential {
         }],
         others: Vec::new(),
     };
-    Credential::from_keytab(Arc::new(keytab))
+    let cred = Credential::from_keytab(Arc::new(keytab));
+    cred.with_enctypes(&[enctype]).unwrap()
 }
 
 fn ticket(
