@@ -137,7 +137,7 @@ fn a_user_logs_in_gets_tickets_and_logs_out() {
             "of alice@EXAMPLE.TEST",
             "krbtgt/EXAMPLE.TEST@EXAMPLE.TEST",
             "HTTP/localhost@EXAMPLE.TEST",
-            "flags: initial, pre-authent",
+            "flags: forwardable, initial, pre-authent",
             "session key: aes256-cts-hmac-sha1-96",
         ],
     );
@@ -229,7 +229,7 @@ fn a_keytab_is_made_used_and_changed_without_loss() {
     );
     let listed = realm.says(&["keytab", "list", keytab], "");
     has(&listed, &["70000", "x/y@Z", "aes128-cts-hmac-sha1-96"]);
-    assert_eq!(listed.lines().count(), 2 + 4 + 2);
+    assert_eq!(listed.lines().count(), 2 + 6 + 2);
 
     realm.says(&["login", "alice", "--keytab", keytab], "");
     has(&realm.says(&["tickets"], ""), &["of alice@EXAMPLE.TEST"]);
@@ -254,7 +254,7 @@ fn a_keytab_is_made_used_and_changed_without_loss() {
         &["no such key of alice@EXAMPLE.TEST"],
     );
     let listed = realm.says(&["keytab", "list", keytab], "");
-    assert_eq!(listed.lines().count(), 2 + 2 + 2);
+    assert_eq!(listed.lines().count(), 2 + 4 + 2);
     // The keys that stayed are the keys that were.
     realm.says(&["login", "alice", "--keytab", keytab], "");
     has(
@@ -270,7 +270,7 @@ fn a_realm_writes_a_keytab_for_all_and_one_for_each_service_and_cleans_up() {
     let directory = all.parent().unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(directory), 0o700);
-    for (name, lines) in [("krb5", 8), ("HTTP_localhost", 4), ("imap_localhost", 4)] {
+    for (name, lines) in [("krb5", 12), ("HTTP_localhost", 6), ("imap_localhost", 6)] {
         let path = directory.join(format!("{name}.keytab"));
         assert_eq!(mode(&path), 0o600);
         let listed = realm.says(&["keytab", "list", path.to_str().unwrap()], "");
