@@ -1,12 +1,9 @@
-//! Messages in buffers of their caller's: in place, in pieces, in batches, and from several threads.
-
-use std::collections::HashSet;
-use std::sync::Mutex;
+//! Messages in buffers of their caller's: in pieces, with associated data, and laid out for DCE.
 
 use gss_core::error::{Error as GssError, Major};
 use gss_core::flags::Flags;
 use gss_core::mechanism::{Facts, SecurityContext};
-use gss_core::message::{Batched, BufferError, BufferKind, FEW, IoVec, MessageBuffers};
+use gss_core::message::{BufferError, BufferKind, FEW, IoVec, MessageBuffers};
 use gss_core::name::Name;
 use gss_core::oid::Oid;
 use gss_core::sequence::{Order, SequenceWindow};
@@ -87,7 +84,7 @@ impl Both {
     }
 }
 
-fn cause(error: &GssError) -> String {
+pub(super) fn cause(error: &GssError) -> String {
     let cause = error.cause::<Error>().expect("an error of this mechanism");
     cause.to_string()
 }
@@ -650,102 +647,6 @@ fn more_pieces_than_a_few_arrive_too() {
 }
 
 #[test]
-fn in_place_and_in_slices_is_as_it_is_in_a_vector() {
-    for both in Both::of_both_forms() {
-        for length in (0..40).chain([1000, 70_000]) {
-            for confidential in [true, false] {
-                let what = format!("{} {length} {confidential}", both.enctype);
-                let message: Vec<u8> = (0..length).map(|at| at as u8).collect();
-                let room = both.initiator.room(confidential, length);
-                let mut buffer = vec![0; room.before];
-                buffer.extend_from_slice(&message);
-                buffer.resize(buffer.len() + room.after, 0);
-                let done = (both.initiator).wrap_in_place(confidential, &[], &mut buffer, room);
-                assert_eq!(done.unwrap(), confidential);
-                let plain = wrapped(&both.initiator, confidential, &message);
-                assert_eq!(buffer.len(), plain.len(), "{what}");
-                let (range, unwrapped) = both.acceptor.unwrap_in_place(&[], &mut buffer).unwrap();
-                assert_eq!(buffer[range], message, "{what}");
-                assert_eq!(unwrapped.confidential, confidential);
-                let mut out = vec![0xee; plain.len() + 3];
-                let (found, unwrapped) = both.acceptor.unwrap_slice(&plain, &mut out).unwrap();
-                assert_eq!(out[..found], message, "{what}");
-                assert_eq!(unwrapped.order, Order::InOrder, "{what}");
-                let parts = message.split_at(length / 3);
-                let mut out = vec![0xee; plain.len() + 3];
-                let (found, state) = (both.initiator)
-                    .wrap_slices(confidential, &[parts.0, &[], parts.1], &mut out)
-                    .unwrap();
-                assert_eq!((found, state), (plain.len(), confidential), "{what}");
-                assert_eq!(out[found..], [0xee; 3], "{what}");
-                let mut received = Vec::new();
-                both.acceptor.unwrap(&out[..found], &mut received).unwrap();
-                assert_eq!(received, message, "{what}");
-            }
-        }
-    }
-}
-
-#[test]
-fn room_that_is_not_there_is_told() {
-    let both = Both::all().next().unwrap();
-    let room = both.initiator.room(true, 5);
-    let total = room.before + 5 + room.after;
-    let other = gss_core::message::Room {
-        before: room.before + 1,
-        after: room.after - 1,
-    };
-    let mut buffer = vec![0; total];
-    let error = both.initiator.wrap_in_place(true, &[], &mut buffer, other);
-    let fault = BufferError::Room {
-        message: 5,
-        needed: room,
-        found: other,
-    };
-    assert_eq!(cause(&error.unwrap_err()), fault.to_string());
-    for length in 0..total - 5 {
-        let error = both
-            .initiator
-            .wrap_in_place(true, &[], &mut buffer[..length], room);
-        let fault = BufferError::TooShort {
-            buffer: BufferKind::Token,
-            needed: total - 5,
-            found: length,
-        };
-        assert_eq!(cause(&error.unwrap_err()), fault.to_string());
-    }
-    for found in 0..total {
-        let error = both
-            .initiator
-            .wrap_slices(true, &[b"hello"], &mut buffer[..found]);
-        let needed = total;
-        let fault = BufferError::TooShort {
-            buffer: BufferKind::Token,
-            needed,
-            found,
-        };
-        assert_eq!(*error.unwrap_err().cause::<BufferError>().unwrap(), fault);
-    }
-    let token = wrapped(&both.initiator, true, b"hello");
-    assert_eq!(token[8..16], [0; 8], "no number was used");
-    let error = both
-        .acceptor
-        .unwrap_slice(&token, &mut buffer[..token.len() - 1]);
-    assert!(error.unwrap_err().cause::<BufferError>().is_some());
-    both.acceptor.unwrap_slice(&token, &mut buffer).unwrap();
-    let needed = both.initiator.mic_length();
-    for found in 0..needed {
-        let error = both.initiator.get_mic_of(&[b"hello"], &mut buffer[..found]);
-        let fault = BufferError::TooShort {
-            buffer: BufferKind::MicToken,
-            needed,
-            found,
-        };
-        assert_eq!(cause(&error.unwrap_err()), fault.to_string());
-    }
-}
-
-#[test]
 fn what_is_associated_is_protected_and_no_part_of_the_token() {
     for both in Both::of_both_forms() {
         for confidential in [true, false] {
@@ -885,115 +786,4 @@ fn dce_style_is_laid_out_as_windows_wants_it() {
         );
         both.acceptor.unwrap(&ours, &mut out).unwrap();
     }
-}
-
-fn batch<'a>(inputs: &'a [Vec<u8>], outputs: &'a mut [Vec<u8>]) -> Vec<Batched<'a>> {
-    let pairs = inputs.iter().zip(outputs);
-    pairs
-        .map(|(input, output)| Batched { input, output })
-        .collect()
-}
-
-#[test]
-fn a_batch_is_wrapped_in_order_and_each_of_it_has_its_outcome() {
-    for both in Both::all() {
-        let messages: Vec<_> = (0..20_u8).map(|n| vec![n; usize::from(n) * 3]).collect();
-        for confidential in [true, false] {
-            let mut tokens = vec![b"before".to_vec(); 20];
-            let state = (both.initiator)
-                .wrap_many(confidential, &mut batch(&messages, &mut tokens))
-                .unwrap();
-            assert_eq!(state, confidential);
-            let first = if confidential { 0 } else { 20 };
-            for (number, token) in (first..).zip(&mut tokens) {
-                assert_eq!(&token[..6], b"before");
-                token.drain(..6);
-                assert_eq!(token[8..16], u64::to_be_bytes(number), "{}", both.enctype);
-            }
-            // The fourth is damaged, the sixth comes twice: the others are what they are without these.
-            tokens[3][20] ^= 1;
-            tokens[6] = tokens[5].clone();
-            let mut found = vec![Vec::new(); 20];
-            let outcomes = both.acceptor.unwrap_many(&mut batch(&tokens, &mut found));
-            for (at, outcome) in outcomes.into_iter().enumerate() {
-                let expected = match at {
-                    3 => {
-                        assert_eq!(outcome.unwrap_err().major(), Major::BadMic);
-                        assert_eq!(found[3], b"");
-                        continue;
-                    }
-                    4 | 7 => (at, Order::Gap),
-                    6 => (5, Order::Duplicate),
-                    _ => (at, Order::InOrder),
-                };
-                let unwrapped = outcome.unwrap();
-                assert_eq!(unwrapped.confidential, confidential);
-                assert_eq!(
-                    (&found[at], unwrapped.order),
-                    (&messages[expected.0], expected.1)
-                );
-            }
-        }
-        assert!(both.initiator.wrap_many(true, &mut []).is_ok());
-        assert!(both.acceptor.unwrap_many(&mut []).is_empty());
-    }
-}
-
-#[test]
-fn each_number_is_used_once_though_threads_wrap_and_sign_at_once() {
-    const EACH: usize = 400;
-    let both = Both::all().next().unwrap();
-    let tokens = Mutex::new(Vec::new());
-    let keep = &|token: Vec<u8>| tokens.lock().unwrap().push(token);
-    let initiator = &both.initiator;
-    std::thread::scope(|threads| {
-        for thread in 0..2 {
-            threads.spawn(move || {
-                for n in 0..EACH {
-                    match (n + thread) % 2 {
-                        0 => keep(wrapped(initiator, n % 4 == 0, &[n as u8; 50])),
-                        _ => keep(signed(initiator, b"message")),
-                    }
-                }
-            });
-        }
-        threads.spawn(move || {
-            for _ in 0..EACH / 4 {
-                let messages = vec![b"of a batch".to_vec(); 4];
-                let mut out = vec![Vec::new(); 4];
-                let done = initiator.wrap_many(true, &mut batch(&messages, &mut out));
-                assert!(done.unwrap());
-                let numbers =
-                    |token: &Vec<u8>| u64::from_be_bytes(token[8..16].try_into().unwrap());
-                let first = numbers(&out[0]);
-                let expected: Vec<_> = (first..first + 4).collect();
-                assert_eq!(out.iter().map(numbers).collect::<Vec<_>>(), expected);
-                out.into_iter().for_each(keep);
-            }
-        });
-    });
-    let mut tokens = tokens.into_inner().unwrap();
-    tokens.sort_by_key(|token| u64::from_be_bytes(token[8..16].try_into().unwrap()));
-    for (number, token) in (0_u64..).zip(&tokens) {
-        assert_eq!(token[8..16], number.to_be_bytes());
-    }
-    assert_eq!(tokens.len(), 3 * EACH);
-    // All of them are good, and unwrapped by two threads at once each of them is new at most once.
-    let news = Mutex::new(HashSet::new());
-    std::thread::scope(|threads| {
-        for _ in 0..2 {
-            threads.spawn(|| {
-                for (number, token) in tokens.iter().enumerate() {
-                    let order = match token[0] {
-                        4 => both.acceptor.verify_mic(b"message", token).unwrap(),
-                        _ => both.acceptor.unwrap(token, &mut Vec::new()).unwrap().order,
-                    };
-                    if let Order::InOrder | Order::Gap = order {
-                        assert!(news.lock().unwrap().insert(number), "{number}");
-                    }
-                }
-            });
-        }
-    });
-    assert!(news.into_inner().unwrap().contains(&(tokens.len() - 1)));
 }

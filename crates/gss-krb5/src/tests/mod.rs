@@ -1,6 +1,7 @@
 //! Two parties in memory, with a clock and randomness that are values.
 
 mod attributes;
+mod batches;
 mod buffers;
 mod calls;
 mod checks;
@@ -9,6 +10,7 @@ mod dce;
 mod delegation;
 mod half_open;
 mod handshake;
+mod in_place;
 mod inquire;
 mod messages;
 mod older;
