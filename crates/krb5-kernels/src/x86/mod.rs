@@ -86,6 +86,13 @@ fn store_chunk(chunk: &mut [u8; CHUNK], values: [__m128i; 4]) {
     }
 }
 
+/// A block of HMAC's key: with `pad` 0x36 the inner one, with 0x5c the outer (RFC 2104 §2). No key here is longer than a chunk.
+fn keyed(key: &[u8], pad: u8) -> [u8; CHUNK] {
+    let mut block = [pad; CHUNK];
+    block.iter_mut().zip(key).for_each(|(a, b)| *a ^= b);
+    block
+}
+
 /// What follows the whole chunks of a hash's input: the last bytes, the end's mark and the length of all, in one chunk or two.
 ///
 /// `rest` has less than a chunk; `length` counts the bytes of all chunks. `last` is all zeros before; gives how much of it counts.

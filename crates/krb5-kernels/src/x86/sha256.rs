@@ -5,7 +5,9 @@ use core::arch::x86_64::*;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::aes::clear;
-use super::{BLOCK, CHUNK, Processor, Schedule, before_last, load_chunk, pad, store, store_chunk};
+use super::{
+    BLOCK, CHUNK, Processor, Schedule, before_last, keyed, load_chunk, pad, store, store_chunk,
+};
 
 /// The keys of one usage (RFC 8009): cipher and HMAC-SHA256, whose two blocks of key are hashed already; wipes itself.
 pub struct EncryptThenSign<const ROUNDS: usize> {
@@ -37,12 +39,7 @@ impl<const ROUNDS: usize> EncryptThenSign<ROUNDS> {
     /// The processor has the instructions, which a [`Processor`] shows.
     #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
     pub fn new(_: Processor, ke: &[u8], ki: &[u8]) -> Self {
-        let keyed = |pad: u8| {
-            let mut block = [pad; CHUNK];
-            block.iter_mut().zip(ki).for_each(|(a, b)| *a ^= b);
-            block
-        };
-        let (mut inner, mut outer) = (keyed(0x36), keyed(0x5c));
+        let (mut inner, mut outer) = (keyed(ki, 0x36), keyed(ki, 0x5c));
         let keys = Self {
             cipher: Schedule::new(ke),
             inner: compress(State::first(), words(load_chunk(&inner))),
