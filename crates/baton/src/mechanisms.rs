@@ -118,6 +118,14 @@ impl Mechanism {
     }
 }
 
+/// The mechanism that a caller means: Microsoft's OID for Kerberos stands for Kerberos.
+pub(crate) const fn meant(oid: Oid) -> Oid {
+    match oid {
+        Oid::KRB5_MICROSOFT => Oid::KRB5,
+        other => other,
+    }
+}
+
 /// What SASL calls a mechanism that has no name of its own there (RFC 5801 §3.1): `GS2-` and 55 bits of its OID's hash in
 /// Base32.
 pub fn computed_sasl_name(oid: Oid) -> String {

@@ -4,6 +4,7 @@ use gss_core::oid::Oid;
 use gss_spnego::Local;
 
 use crate::Error;
+use crate::mechanisms::meant;
 
 /// The mechanisms that may be negotiated, in the order of preference (`GSS_Set_neg_mechs`, RFC 4178 Appendix B.1).
 ///
@@ -20,9 +21,8 @@ impl NegMechs {
     pub fn new(mechanisms: impl IntoIterator<Item = Oid>) -> Result<Self, Error> {
         let mut list = Vec::new();
         for mechanism in mechanisms {
-            let mechanism = match mechanism {
+            let mechanism = match meant(mechanism) {
                 Oid::SPNEGO => return Err(gss_spnego::Error::from(Local::Spnego).into()),
-                Oid::KRB5_MICROSOFT => Oid::KRB5,
                 other => other,
             };
             if !list.contains(&mechanism) {

@@ -21,6 +21,7 @@ use crate::host::kdc::{Blocking, Io, at_once};
 use crate::host::names as places;
 use crate::host::tickets::{InitialOptions, Secret};
 use crate::host::user::User;
+use crate::mechanisms::meant;
 
 /// How a credential is acquired.
 ///
@@ -174,10 +175,7 @@ impl<'a> Acquire<'a> {
         };
         let mut known: Vec<Oid> = Vec::new();
         for mechanism in wanted {
-            let mechanism = match *mechanism {
-                Oid::KRB5_MICROSOFT => Oid::KRB5,
-                other => other,
-            };
+            let mechanism = meant(*mechanism);
             if MECHANISMS.contains(&mechanism) && !known.contains(&mechanism) {
                 known.push(mechanism);
             }

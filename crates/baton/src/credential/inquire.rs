@@ -11,6 +11,7 @@ use super::tickets::{Scan, Tickets};
 use super::{Credential, CredentialError, Element, Usage};
 use crate::environment::Environment;
 use crate::host::kdc::{Blocking, at_once};
+use crate::mechanisms::meant;
 use crate::names;
 
 /// How long a credential is good.
@@ -87,11 +88,7 @@ impl Credential {
         env: &Environment,
         mechanism: Oid,
     ) -> Result<ElementFacts, Error> {
-        let mechanism = match mechanism {
-            Oid::KRB5_MICROSOFT => Oid::KRB5,
-            other => other,
-        };
-        Ok(self.element(mechanism)?.facts(env)?)
+        Ok(self.element(meant(mechanism))?.facts(env)?)
     }
 
     /// `gss_inquire_cred_by_oid`: what the credential has to say about `object`, a list of values.

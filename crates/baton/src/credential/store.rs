@@ -12,6 +12,7 @@ use crate::host::collection::CacheCollection;
 use crate::host::kdc::{Blocking, at_once};
 use crate::host::names as places;
 use crate::host::user::User;
+use crate::mechanisms::meant;
 
 /// How tickets are stored where other programs find them.
 ///
@@ -104,13 +105,9 @@ impl<'a> StoreCred<'a> {
         if !self.usage.initiates() {
             return Err(CredentialError::StoreAcceptor.into());
         }
-        let mechanism = match self.mechanism {
-            Some(Oid::KRB5_MICROSOFT) => Some(Oid::KRB5),
-            other => other,
-        };
         let mut elements: Vec<_> = cred.elements.iter().collect();
-        if let Some(mechanism) = mechanism {
-            elements = vec![cred.element(mechanism)?];
+        if let Some(mechanism) = self.mechanism {
+            elements = vec![cred.element(meant(mechanism))?];
         }
         elements.retain(|element| element.tickets.is_some());
         // Of elements with tickets of several clients the first is stored: one cache has one client.

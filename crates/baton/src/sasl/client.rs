@@ -108,11 +108,7 @@ impl<'a> Client<'a> {
     /// Takes no frames of more than `bytes` from the server.
     #[must_use]
     pub const fn max_frame(mut self, bytes: u32) -> Self {
-        self.options.max_frame = if bytes < layers::MAX_BUFFER {
-            bytes
-        } else {
-            layers::MAX_BUFFER
-        };
+        self.options.max_frame = layers::at_most(bytes);
         self
     }
 

@@ -3,6 +3,15 @@
 /// The longest frame that a message can announce: 24 bits.
 pub(super) const MAX_BUFFER: u32 = 0x00ff_ffff;
 
+/// `bytes`, or the most that can be announced.
+pub(super) const fn at_most(bytes: u32) -> u32 {
+    if bytes < MAX_BUFFER {
+        bytes
+    } else {
+        MAX_BUFFER
+    }
+}
+
 /// What protects data after the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -155,7 +164,7 @@ fn authzid(bytes: &[u8]) -> Result<Option<String>, LayerError> {
 }
 
 fn message(bits: u8, size: u32) -> [u8; 4] {
-    let [_, a, b, c] = size.min(MAX_BUFFER).to_be_bytes();
+    let [_, a, b, c] = at_most(size).to_be_bytes();
     [bits, a, b, c]
 }
 
