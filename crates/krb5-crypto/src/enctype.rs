@@ -342,8 +342,11 @@ impl Enctype {
     pub(crate) fn key_of_seed(&'static self, fill: impl FnOnce(&mut [u8])) -> Key {
         let mut key = self.blank_key();
         fill(&mut key[..self.seed_length]);
-        self.profile.random_to_key(&mut key);
-        stack::wipe();
+        // A seed that is the key already went nowhere but into its place.
+        if self.seed_length != self.key_length {
+            self.profile.random_to_key(&mut key);
+            stack::wipe();
+        }
         Key::of(self, key)
     }
 
