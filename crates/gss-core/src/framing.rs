@@ -24,11 +24,17 @@ impl std::error::Error for FrameError {}
 
 /// Frames `inner` as a token of `mechanism`.
 pub fn frame(mechanism: Oid, inner: &[u8]) -> Vec<u8> {
-    let header = header_length(mechanism, inner.len());
-    let mut out = Vec::with_capacity(header + inner.len());
+    frame_parts(mechanism, &[inner])
+}
+
+/// The same, of an inner token that is `parts` one after another.
+pub fn frame_parts(mechanism: Oid, parts: &[&[u8]]) -> Vec<u8> {
+    let inner = parts.iter().map(|part| part.len()).sum();
+    let header = header_length(mechanism, inner);
+    let mut out = Vec::with_capacity(header + inner);
     out.resize(header, 0);
-    put_header(mechanism, inner.len(), &mut out);
-    out.extend_from_slice(inner);
+    put_header(mechanism, inner, &mut out);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
     out
 }
 

@@ -82,7 +82,7 @@ impl<'a> HandshakeToken<'a> {
             Self::KrbError(message) => (KRB_ERROR, *message),
         };
         match style {
-            Style::Framed(oid) => framing::frame(oid, &[&id, message].concat()),
+            Style::Framed(oid) => framing::frame_parts(oid, &[&id, message]),
             Style::Bare => message.to_vec(),
         }
     }
