@@ -1,7 +1,5 @@
 //! Credentials that are sent to another (RFC 4120 §3.6, KRB-CRED): written by who forwards them, read by who gets them.
 
-use std::sync::Arc;
-
 use krb5_crypto::Key;
 use wire::der::DerError;
 use wire::random::Random;
@@ -157,7 +155,7 @@ fn credential(ticket: &Ticket<'_>, info: &KrbCredInfo<'_>) -> Result<Credential,
     Ok(Credential {
         client,
         server,
-        key: cached(&info.key),
+        key: CachedKey::of(info.key.keytype, info.key.keyvalue),
         authtime: time(info.authtime),
         starttime: time(info.starttime),
         endtime: time(info.endtime),
@@ -169,16 +167,6 @@ fn credential(ticket: &Ticket<'_>, info: &KrbCredInfo<'_>) -> Result<Credential,
         ticket: ticket.encode(),
         second_ticket: Vec::new(),
     })
-}
-
-fn cached(key: &EncryptionKey<'_>) -> CachedKey {
-    match key.to_key() {
-        Ok(key) => CachedKey::Key(Arc::new(key)),
-        Err(_) => CachedKey::Raw {
-            enctype: key.keytype,
-            bytes: Arc::new(Zeroizing::new(key.keyvalue.to_vec())),
-        },
-    }
 }
 
 #[cfg(test)]
