@@ -37,6 +37,7 @@ mod table;
 
 #[cfg(not(loom))]
 mod deposits;
+#[cfg(not(loom))]
 mod descriptor;
 #[cfg(not(loom))]
 mod error;
