@@ -105,7 +105,7 @@ impl<'a> Client<'a> {
         self
     }
 
-    /// Takes no frames of more than `bytes` from the server.
+    /// Takes no frames of more than `bytes` from the server. Of use with `GSSAPI`.
     #[must_use]
     pub const fn max_frame(mut self, bytes: u32) -> Self {
         self.options.max_frame = layers::at_most(bytes);

@@ -85,7 +85,7 @@ impl<'a> Server<'a> {
         self
     }
 
-    /// Takes no frames of more than `bytes` from the client.
+    /// Takes no frames of more than `bytes` from the client. Of use with `GSSAPI`.
     #[must_use]
     pub const fn max_frame(mut self, bytes: u32) -> Self {
         self.options.max_frame = layers::at_most(bytes);
