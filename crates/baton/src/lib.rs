@@ -68,6 +68,11 @@ pub use names::NameError;
 pub use neg_mechs::NegMechs;
 pub use once::ReplayAfterReset;
 
+/// The frame of a mechanism's first token (RFC 2743 §3.1).
+pub mod framing {
+    pub use gss_core::framing::{FrameError, frame, unframe};
+}
+
 /// The types of Kerberos underneath: principals, keys, keytabs, credential caches, settings.
 pub mod kerberos {
     pub use krb5::formats::{ccache, conf, keytab, settings};

@@ -1,0 +1,206 @@
+//! `libgssapi_krb5.so.2` of ours in place of MIT's: programs that were compiled for theirs run on it as they are.
+//!
+//! The library is what `cargo xtask capi` made last.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use interop::Vendor;
+use interop::peer::{BAD_SIG, COMPLETE, DUPLICATE_TOKEN, Peer, Stepped, program};
+use interop::realm::{Realm, SERVICES, shared};
+
+/// The folder of our library.
+fn ours() -> PathBuf {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/capi/lib");
+    let library = place.join("libgssapi_krb5.so.2");
+    assert!(
+        library.exists(),
+        "{} is missing: run `cargo xtask capi` first",
+        library.display()
+    );
+    place
+}
+
+/// On which library a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Library {
+    Ours,
+    Mit,
+}
+
+impl Library {
+    /// Every pair with ours in it, an initiator's first.
+    const PAIRS: [[Self; 2]; 3] = [
+        [Self::Ours, Self::Ours],
+        [Self::Ours, Self::Mit],
+        [Self::Mit, Self::Ours],
+    ];
+
+    fn command(self, realm: &Realm, program: impl AsRef<std::ffi::OsStr>, ccache: &str) -> Command {
+        let mut command = realm.command(program, ccache);
+        if self == Self::Ours {
+            command.env("LD_LIBRARY_PATH", ours());
+        }
+        command
+    }
+
+    fn peer(self, realm: &Realm, ccache: &str) -> Peer {
+        Peer::start_with(self.command(realm, program(Vendor::Mit), ccache))
+    }
+}
+
+const TICKETS: &str = "c-library-tickets";
+/// Mutual authentication, replay and sequence detection, confidentiality and integrity.
+const FLAGS: u32 = 62;
+
+fn realm() -> &'static Realm {
+    static TICKETS_ARE_THERE: std::sync::Once = std::sync::Once::new();
+    let realm = shared(Vendor::Mit);
+    TICKETS_ARE_THERE.call_once(|| realm.kinit(Vendor::Mit, TICKETS));
+    realm
+}
+
+fn established(pair: [Library; 2], service: &str, bindings: Option<&[u8]>) -> [Peer; 2] {
+    let [mut client, mut server] = pair.map(|library| library.peer(realm(), TICKETS));
+    client.initiate(&format!("{service}@localhost"), FLAGS, bindings);
+    server.accept(bindings);
+    let first = client.step(&[]).token();
+    let answer = match server.step(&first) {
+        Stepped::Done(answer) => answer,
+        other => panic!("{pair:?}: {other:?}"),
+    };
+    match client.step(&answer) {
+        Stepped::Done(rest) => assert!(rest.is_empty()),
+        other => panic!("{pair:?}: {other:?}"),
+    }
+    [client, server]
+}
+
+#[test]
+fn contexts_and_messages_with_each_enctype() {
+    for pair in Library::PAIRS {
+        for (enctype, service, _) in SERVICES {
+            let [mut client, mut server] = established(pair, service, Some(b"channel"));
+            for (from, to) in [(0, 1), (1, 0)] {
+                let peers = [&mut client, &mut server];
+                let [one, other] = if from < to { [0, 1] } else { [1, 0] };
+                let mut peers = peers.map(Some);
+                let (from, to) = (peers[one].take().unwrap(), peers[other].take().unwrap());
+                for conf in [true, false] {
+                    let token = from.wrap(conf, b"a message");
+                    let unwrapped = to.unwrap(&token);
+                    assert_eq!(
+                        unwrapped,
+                        (COMPLETE, conf, b"a message".to_vec()),
+                        "{pair:?} {enctype}"
+                    );
+                    assert_eq!(to.unwrap(&token).0, DUPLICATE_TOKEN, "{pair:?} {enctype}");
+                }
+                let mic = from.mic(b"a message");
+                assert_eq!(
+                    to.verify(b"another one", &mic),
+                    BAD_SIG,
+                    "{pair:?} {enctype}"
+                );
+                assert_eq!(
+                    to.verify(b"a message", &mic),
+                    COMPLETE,
+                    "{pair:?} {enctype}"
+                );
+            }
+            let (known, other) = (client.inquire(), server.inquire());
+            assert_eq!(known.source, other.source);
+            assert_eq!(known.target, other.target);
+            assert_eq!(client.limit(true, 1000), server.limit(true, 1000));
+            assert_eq!(
+                client.prf(false, 40, b"seed"),
+                server.prf(false, 40, b"seed")
+            );
+        }
+    }
+}
+
+#[test]
+fn other_bindings_are_refused() {
+    for pair in Library::PAIRS {
+        let [mut client, mut server] = pair.map(|library| library.peer(realm(), TICKETS));
+        client.initiate("e18@localhost", FLAGS, Some(b"this channel"));
+        server.accept(Some(b"that channel"));
+        let first = client.step(&[]).token();
+        match server.step(&first) {
+            Stepped::Failed { major, .. } => {
+                assert_eq!(major, interop::peer::BAD_BINDINGS, "{pair:?}")
+            }
+            other => panic!("{pair:?}: {other:?}"),
+        }
+    }
+}
+
+/// The programs of MIT's `krb5-gss-samples`, `gss-client` and `gss-server`, as Debian packages them. The server is started for one
+/// connection, as inetd does it, so that it listens nowhere itself.
+fn samples(pair: [Library; 2], client_options: &[&str], server_options: &[&str]) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let log = realm().path(&format!("gss-server-{port}"));
+    let [client, server] = pair;
+    let started = thread::scope(|scope| {
+        let serving = scope.spawn(|| {
+            let (connection, _) = listener.accept().unwrap();
+            let mut command = server.command(realm(), "gss-server", TICKETS);
+            command
+                .args(["-inetd", "-logfile"])
+                .arg(&log)
+                .args(server_options)
+                .arg("e18@localhost")
+                .stdin(Stdio::from(OwnedFd::from(connection)));
+            command.status()
+        });
+        let mut command = client.command(realm(), "gss-client", TICKETS);
+        command.args(["-port", &port]).args(client_options).args([
+            "localhost",
+            "e18@localhost",
+            "what is said",
+        ]);
+        let output = command.output();
+        // Whoever waits for a connection gets one, come what may.
+        drop(TcpStream::connect(("127.0.0.1", port.parse().unwrap())));
+        let served = serving.join().unwrap();
+        let output =
+            output.unwrap_or_else(|error| panic!("gss-client: {error}: run tests/install first"));
+        let served =
+            served.unwrap_or_else(|error| panic!("gss-server: {error}: run tests/install first"));
+        (output, served)
+    });
+    let (output, served) = started;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let told = std::fs::read_to_string(&log).unwrap_or_default();
+    let what = format!("{pair:?} {client_options:?} {server_options:?}: {said}{told}");
+    assert!(output.status.success() && served.success(), "{what}");
+    assert!(said.contains("Signature verified."), "{what}");
+    assert!(
+        said.contains("\"alice@INTEROP.TEST\"") && told.contains("what is said"),
+        "{what}"
+    );
+}
+
+#[test]
+fn the_sample_programs_run_unmodified() {
+    for pair in Library::PAIRS {
+        samples(pair, &[], &[]);
+        samples(pair, &["-seq", "-noreplay"], &[]);
+        samples(pair, &["-nomutual"], &[]);
+        samples(pair, &["-nw"], &[]);
+        samples(pair, &["-nx"], &[]);
+        samples(pair, &["-mech", "{1.3.6.1.5.5.2}"], &[]);
+    }
+}
+
+/// The server exports its context after the handshake, and imports it again.
+#[test]
+fn the_sample_server_exports_its_context() {
+    samples([Library::Mit, Library::Ours], &[], &["-export"]);
+    samples([Library::Ours, Library::Ours], &[], &["-export"]);
+}
