@@ -55,7 +55,7 @@ fn object(handle: Handle) -> Result<Arc<RwLock<CredObject>>, Status> {
     CREDENTIALS.get(handle).ok_or(Major::NoCred.into())
 }
 
-fn of_handle(handle: Handle) -> Result<CredObject, Status> {
+pub(crate) fn of_handle(handle: Handle) -> Result<CredObject, Status> {
     let object = object(handle)?;
     let object = object.read().unwrap_or_else(PoisonError::into_inner);
     Ok(object.clone())

@@ -44,11 +44,6 @@ entry! {
         Ok(COMPLETE)
     }
 
-    /// `gss_krb5_copy_ccache`: into a cache of libkrb5's, which is not here.
-    fn gss_krb5_copy_ccache(minor, _cred: InHandle, _ccache: InHandle) {
-        Err(of_libkrb5("gss_krb5_copy_ccache", "gss_store_cred_into"))
-    }
-
     /// `gss_krb5_import_cred`: from objects of libkrb5's, which is not here.
     fn gss_krb5_import_cred(minor, _ccache: InHandle, _principal: InHandle, _keytab: InHandle, cred: HandleSlot) {
         cred.set(None);

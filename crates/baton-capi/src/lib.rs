@@ -21,6 +21,7 @@ pub mod handles;
 mod impersonation;
 mod inquire;
 mod iov;
+mod libkrb5;
 mod local;
 mod mech;
 mod message;

@@ -5,6 +5,8 @@
 //! missing package is a failure that says so, never a skipped test.
 #![forbid(unsafe_code)]
 
+pub mod daemon;
+pub mod library;
 pub mod peer;
 pub mod realm;
 pub mod realms;

@@ -217,7 +217,7 @@ impl Drop for Realm {
 }
 
 /// A port free for both UDP and TCP on 127.0.0.1.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let port = tcp.local_addr().expect("its address").port();

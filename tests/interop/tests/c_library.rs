@@ -4,53 +4,13 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 
 use interop::Vendor;
-use interop::peer::{BAD_SIG, COMPLETE, DUPLICATE_TOKEN, Peer, Stepped, program};
+use interop::library::Library;
+use interop::peer::{BAD_SIG, COMPLETE, DUPLICATE_TOKEN, Peer, Stepped};
 use interop::realm::{Realm, SERVICES, shared};
-
-/// The folder of our library.
-fn ours() -> PathBuf {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/capi/lib");
-    let library = place.join("libgssapi_krb5.so.2");
-    assert!(
-        library.exists(),
-        "{} is missing: run `cargo xtask capi` first",
-        library.display()
-    );
-    place
-}
-
-/// On which library a program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Library {
-    Ours,
-    Mit,
-}
-
-impl Library {
-    /// Every pair with ours in it, an initiator's first.
-    const PAIRS: [[Self; 2]; 3] = [
-        [Self::Ours, Self::Ours],
-        [Self::Ours, Self::Mit],
-        [Self::Mit, Self::Ours],
-    ];
-
-    fn command(self, realm: &Realm, program: impl AsRef<std::ffi::OsStr>, ccache: &str) -> Command {
-        let mut command = realm.command(program, ccache);
-        if self == Self::Ours {
-            command.env("LD_LIBRARY_PATH", ours());
-        }
-        command
-    }
-
-    fn peer(self, realm: &Realm, ccache: &str) -> Peer {
-        Peer::start_with(self.command(realm, program(Vendor::Mit), ccache))
-    }
-}
 
 const TICKETS: &str = "c-library-tickets";
 /// Mutual authentication, replay and sequence detection, confidentiality and integrity.

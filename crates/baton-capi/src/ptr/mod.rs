@@ -17,12 +17,14 @@ use crate::handles::Handle;
 
 mod buffer;
 mod iov;
+mod libkrb5;
 mod lucid;
 mod oid;
 
 use buffer::buffer;
 pub use buffer::{BufferPointer, BufferSetSlot, InBuffer, OutBuffer, StaticBuffer};
 pub use iov::InOutIov;
+pub use libkrb5::InCcache;
 pub use lucid::{InLucid, LucidSlot};
 pub use oid::{
     InOid, InOidSet, OidPointer, OidSetPointer, OidSetSlot, StaticOid, StaticOidSet, leak,

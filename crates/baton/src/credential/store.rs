@@ -114,25 +114,13 @@ impl<'a> StoreCred<'a> {
         let Some(tickets) = elements.first().and_then(|one| one.tickets.as_deref()) else {
             return Err(CredentialError::StoreAcceptor.into());
         };
-        let contents = self.contents(tickets)?;
+        let contents = contents(self.env, tickets)?;
         let cache = self.put(&contents)?;
         Ok(Stored {
             mechanisms: elements.iter().map(|element| element.mechanism).collect(),
             usage: Usage::Initiate,
             ccache: cache.name().to_string(),
         })
-    }
-
-    /// What is to be stored, if it is still good.
-    fn contents(&self, tickets: &Tickets) -> Result<CredentialCache, CredentialError> {
-        let identity = at_once(tickets.identity(Blocking, self.env, None))?;
-        let mut contents = identity.tickets()?;
-        let scan = Scan::of(&contents, self.env.settings());
-        if scan.left(self.env).is_none() {
-            return Err(CredentialError::Expired(identity.client.clone()));
-        }
-        contents.version = self.env.settings().ccache_type;
-        Ok(contents)
     }
 
     fn put(&self, contents: &CredentialCache) -> Result<CcacheStore, CredentialError> {
@@ -176,4 +164,26 @@ impl<'a> StoreCred<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+impl Credential {
+    /// The tickets as a credential cache, which a program stores in its own way: the counterpart of
+    /// [`from_cache`](Self::from_cache). `GSS_S_CREDENTIALS_EXPIRED` if they have expired.
+    pub fn to_cache(&self, env: &Environment) -> Result<CredentialCache, Error> {
+        let tickets = self.elements.iter().find_map(|one| one.tickets.as_deref());
+        let tickets = tickets.ok_or(CredentialError::StoreAcceptor)?;
+        Ok(contents(env, tickets)?)
+    }
+}
+
+/// What is to be stored, if it is still good.
+fn contents(env: &Environment, tickets: &Tickets) -> Result<CredentialCache, CredentialError> {
+    let identity = at_once(tickets.identity(Blocking, env, None))?;
+    let mut contents = identity.tickets()?;
+    let scan = Scan::of(&contents, env.settings());
+    if scan.left(env).is_none() {
+        return Err(CredentialError::Expired(identity.client.clone()));
+    }
+    contents.version = env.settings().ccache_type;
+    Ok(contents)
 }

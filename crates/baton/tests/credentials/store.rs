@@ -45,6 +45,20 @@ fn one_file_holds_one_client() {
 }
 
 #[test]
+fn a_program_stores_them_in_its_own_way() {
+    let site = Site::new();
+    let env = site.env();
+    let cache = site.user(&env, "alice").to_cache(&env).unwrap();
+    assert_eq!(cache.principal, Principal::user("alice", REALM));
+    assert_eq!(cache.tickets().count(), 1);
+    let back = Credential::from_cache(&cache).unwrap();
+    assert_eq!(back.name().unwrap().to_string(), "alice@EXAMPLE.TEST");
+    let keys = Credential::acceptor(&env, None).unwrap();
+    let error = keys.to_cache(&env).err().unwrap();
+    assert!(error.to_string().contains("keys to accept"), "{error}");
+}
+
+#[test]
 fn a_directory_holds_several_and_one_is_the_default() {
     let site = Site::new();
     let env = site.env();
