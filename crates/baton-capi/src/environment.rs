@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::sync::{Mutex, PoisonError};
 
 use baton::host::names;
-use baton::host::user::User;
+use baton::host::user::{User, secure_execution_is};
 use baton::{Config, Environment, Error, Major};
 use rustix::process::geteuid;
 
@@ -47,6 +47,8 @@ pub(crate) fn current() -> Result<Environment, Error> {
     {
         return Ok(environment.clone());
     }
+    // The kernel's word, as MIT's library has it: a daemon that has become another user since goes on believing its variables.
+    secure_execution_is(crate::ptr::secure_execution());
     let mut config = Config::from_env()?;
     if let Some(ccache) = &made.ccache {
         config.ccache = Some(ccache.clone());

@@ -232,3 +232,9 @@ impl TextPointer {
         Self(text.as_ptr())
     }
 }
+
+/// Whether the kernel began this program with rights that its caller has not (`AT_SECURE` of getauxval(3)).
+pub fn secure_execution() -> bool {
+    // SAFETY: the call reads what the kernel gave the process, and has no conditions.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}

@@ -1,7 +1,7 @@
 //! Who this process runs for.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::sync::OnceLock;
 
 use krb5::formats::residual::Tokens;
 use rustix::process::{getegid, geteuid, getgid, getuid};
@@ -60,16 +60,30 @@ fn name_in(passwd: &str, uid: u32) -> Option<String> {
 /// The entry of the auxiliary vector that says secure execution, getauxval(3).
 const AT_SECURE: usize = 23;
 
+/// What [`secure_execution_is`] was told.
+static SECURE_EXECUTION: OnceLock<bool> = OnceLock::new();
+
+/// Tells what `getauxval(AT_SECURE)` answers, which is a call of the C library's: what the kernel found when the program began. A daemon
+/// that has become another user since cannot read its auxiliary vector in `/proc` any more, and in a chroot there is none. The first
+/// word stands.
+pub fn secure_execution_is(secure: bool) {
+    // A later word is the same: the kernel's answer does not change.
+    let _ = SECURE_EXECUTION.set(secure);
+}
+
 /// Whether this process has rights that its caller has not (set-uid, set-gid, file capabilities). Then the environment is
-/// the caller's and is not believed.
+/// the caller's and is not believed. Where nobody [told](secure_execution_is), what cannot be found out is taken for it.
 pub fn has_foreign_rights() -> bool {
+    if let Some(secure) = SECURE_EXECUTION.get() {
+        return *secure;
+    }
     if getuid() != geteuid() || getgid() != getegid() {
         return true;
     }
     match fs::read("/proc/self/auxv") {
         Ok(auxv) => secure_execution(&auxv),
-        // That file of a process with more rights than its caller is root's.
-        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+        // That file of a process with more rights than its caller is root's; without `/proc` nothing is known.
+        Err(_) => true,
     }
 }
 

@@ -2,5 +2,7 @@
 //! connection, and on one side with MIT's on the other.
 #![forbid(unsafe_code)]
 
+mod http;
+mod postgresql;
 mod site;
 mod ssh;

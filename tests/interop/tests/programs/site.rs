@@ -1,7 +1,8 @@
 //! A realm with the services of those programs, and places that servers of other users can read.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -30,6 +31,10 @@ pub(crate) fn realm() -> &'static Realm {
                 keytab.display()
             )]);
         }
+        // Servers of several users keep their replay caches there.
+        let replays = realm.path("replays");
+        fs::create_dir(&replays).unwrap();
+        mode(&replays, 0o1777);
         // The build's own folder may be one that only its user can enter.
         let library = realm.path("library");
         fs::create_dir(&library).unwrap();
@@ -57,13 +62,14 @@ pub(crate) fn client(library: Library, program: &str) -> Command {
 }
 
 /// A server on a library, with the keytab of its service. It has no tickets.
-pub(crate) fn server(library: Library, program: &str, service: &str) -> Command {
+pub(crate) fn server(library: Library, program: impl AsRef<OsStr>, service: &str) -> Command {
     let realm = realm();
     let mut command = realm.command(program, TICKETS);
-    command.env_remove("KRB5CCNAME").env(
-        "KRB5_KTNAME",
-        format!("FILE:{}", keytab(realm, service).display()),
-    );
+    let keytab = format!("FILE:{}", keytab(realm, service).display());
+    command
+        .env_remove("KRB5CCNAME")
+        .env("KRB5_KTNAME", keytab)
+        .env("KRB5RCACHEDIR", realm.path("replays"));
     on(library, command)
 }
 
@@ -107,4 +113,43 @@ pub(crate) fn runs_on(library: Library, loaded: &[String]) {
                 .all(|path| is_ours(path) == (library == Library::Ours)),
         "{library:?}: {loaded:?}"
     );
+}
+
+/// Whether the tests may become other users.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// The numbers of a user of this machine, and of its group.
+pub(crate) fn account(name: &str) -> [u32; 2] {
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let line = users
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name}:")));
+    let line = line.unwrap_or_else(|| panic!("there is no user {name}: run tests/install first"));
+    let mut fields = line.split(':').skip(1);
+    [(); 2].map(|()| fields.next().unwrap().parse().unwrap())
+}
+
+/// A file of a package that `tests/install` unpacked instead of installing it, in a folder that every user may enter.
+pub(crate) fn unpacked(path: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/servers");
+        let folder = folder.canonicalize().unwrap_or(folder);
+        let complete = folder.join("complete").exists();
+        assert!(
+            complete,
+            "{} is not complete: run tests/install first",
+            folder.display()
+        );
+        let open = |place: &Path| fs::metadata(place).unwrap().mode() & 1 == 1;
+        if folder.ancestors().all(open) {
+            return folder;
+        }
+        let copy = realm().path("servers");
+        said(Command::new("/bin/cp").arg("-r").args([&folder, &copy]));
+        copy
+    });
+    folder.join(path)
 }

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -15,7 +15,7 @@ use interop::daemon::Daemon;
 use interop::library::Library;
 use interop::realm::{CLIENT, free_port};
 
-use crate::site::{bounded, client, mode, realm, runs_on, said, server};
+use crate::site::{bounded, client, is_root, mode, realm, runs_on, said, server, unpacked};
 
 /// The user of the sessions, whom the machine does not know.
 const USER: u32 = 20_001;
@@ -24,10 +24,6 @@ struct Sshd {
     daemon: Daemon,
     library: Library,
     port: u16,
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 impl Sshd {
@@ -66,7 +62,7 @@ impl Sshd {
         fs::write(path("sshd_config"), configuration).unwrap();
         // Where its unprivileged process is shut in; the service's unit makes it otherwise.
         fs::create_dir_all("/run/sshd").unwrap();
-        let mut command = server(library, "/usr/sbin/sshd", "host");
+        let mut command = server(library, unpacked("usr/sbin/sshd"), "host");
         command
             .args(["-D", "-e", "-f"])
             .arg(path("sshd_config"))
