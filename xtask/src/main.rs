@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod capi;
+mod pkgconfig;
 mod symbols;
 
 use std::process::ExitCode;

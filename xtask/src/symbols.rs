@@ -11,26 +11,42 @@ pub(crate) enum Kind {
     Data(u64),
 }
 
+/// Whose library the entry points stand in for, where that makes a difference to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Mit,
+    Gnu,
+}
+
+impl Dialect {
+    /// C source of the constant that `baton-capi` reads (its `ptr/dialect.rs`).
+    pub(crate) fn source(self) -> String {
+        format!("const unsigned char baton_dialect = {};\n", self as u8)
+    }
+}
+
 /// A library's name, its version node and its symbols.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) soname: String,
     pub(crate) node: String,
+    pub(crate) dialect: Dialect,
     pub(crate) symbols: BTreeMap<String, Kind>,
 }
 
 impl Table {
-    /// Reads lines: `soname NAME`, `node NAME`, `function NAME`, `data SIZE NAME`; `#` begins a comment.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (mut soname, mut node, mut symbols) = (None, None, BTreeMap::new());
+    /// Reads lines: `soname NAME`, `node NAME`, `dialect gnu`, `function NAME`, `data SIZE NAME`, and `include LIBRARY`, which has the
+    /// symbols of another table, whose text `other` gives; `#` begins a comment.
+    pub(crate) fn parse(
+        text: &str,
+        other: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, String> {
+        let (mut soname, mut node, mut dialect) = (None, None, Dialect::Mit);
+        let mut symbols = BTreeMap::new();
         for line in text.lines() {
-            let words: Vec<_> = line
-                .split('#')
-                .next()
-                .unwrap_or_default()
-                .split_whitespace()
-                .collect();
-            let symbol = match words[..] {
+            let words = line.split('#').next().unwrap_or_default();
+            let words: Vec<_> = words.split_whitespace().collect();
+            let (name, kind) = match words[..] {
                 [] => continue,
                 ["soname", name] => {
                     soname = Some(name.to_owned());
@@ -40,6 +56,15 @@ impl Table {
                     node = Some(name.to_owned());
                     continue;
                 }
+                ["dialect", "gnu"] => {
+                    dialect = Dialect::Gnu;
+                    continue;
+                }
+                ["include", library] => {
+                    let none = |_: &str| Err("a table that is included includes none".to_owned());
+                    symbols.append(&mut Self::parse(&other(library)?, &none)?.symbols);
+                    continue;
+                }
                 ["function", name] => (name, Kind::Function),
                 ["data", size, name] => {
                     let size = size.parse().map_err(|_| format!("`{line}`: no size"))?;
@@ -47,15 +72,22 @@ impl Table {
                 }
                 _ => return Err(format!("`{line}` is no line of a table of symbols")),
             };
-            if symbols.insert(symbol.0.to_owned(), symbol.1).is_some() {
-                return Err(format!("{} is there twice", symbol.0));
+            if symbols.insert(name.to_owned(), kind).is_some() {
+                return Err(format!("{name} is there twice"));
             }
         }
         Ok(Self {
             soname: soname.ok_or("no soname")?,
             node: node.ok_or("no node")?,
+            dialect,
             symbols,
         })
+    }
+
+    /// What `-l` finds: the soname without its number.
+    pub(crate) fn link_name(&self) -> &str {
+        let end = self.soname.find(".so").map_or(0, |at| at + ".so".len());
+        &self.soname[..end]
     }
 
     /// The linker's version script.
@@ -133,23 +165,54 @@ DYNAMIC SYMBOL TABLE:
 00000000001ed3d8 g    DO .data.rel.ro\t0000000000000008  A_1         D
 ";
 
+    fn alone(text: &str) -> Result<Table, String> {
+        Table::parse(text, &|library| Err(format!("there is no {library}")))
+    }
+
     #[test]
     fn a_table_is_read_and_makes_a_script() {
-        let table = Table::parse(TABLE).unwrap();
+        let table = alone(TABLE).unwrap();
         assert_eq!(table.soname, "liba.so.1");
+        assert_eq!(table.link_name(), "liba.so");
         assert_eq!(
             table.version_script(),
             "A_1 {\n  global:\n    D;\n    f;\n  local: *;\n};\n"
         );
-        for wrong in ["node A\n", "soname a\n", "function\n", "data x D\n", "f\n"] {
-            assert!(Table::parse(wrong).is_err(), "{wrong}");
+        for wrong in [
+            "node A\n",
+            "soname a\n",
+            "function\n",
+            "data x D\n",
+            "f\n",
+            "dialect x\n",
+        ] {
+            assert!(alone(wrong).is_err(), "{wrong}");
         }
-        assert!(Table::parse(&format!("{TABLE}function f\n")).is_err());
+        assert!(alone(&format!("{TABLE}function f\n")).is_err());
+    }
+
+    #[test]
+    fn a_table_has_the_symbols_of_one_that_it_includes() {
+        let text = "soname libb.so.1\nnode B_1\ndialect gnu\ninclude a\nfunction g\n";
+        let table = Table::parse(text, &|library| {
+            assert_eq!(library, "a");
+            Ok(TABLE.to_owned())
+        });
+        let table = table.unwrap();
+        assert_eq!(table.soname, "libb.so.1");
+        assert_eq!(table.symbols.keys().collect::<Vec<_>>(), ["D", "f", "g"]);
+        assert_eq!(
+            table.dialect.source(),
+            "const unsigned char baton_dialect = 1;\n"
+        );
+        assert!(alone(text).is_err());
+        let again = text.replace("function g", "function f");
+        assert!(Table::parse(&again, &|_| Ok(TABLE.to_owned())).is_err());
     }
 
     #[test]
     fn a_library_is_compared_with_its_table() {
-        let table = Table::parse(TABLE).unwrap();
+        let table = alone(TABLE).unwrap();
         let found = Table::exported(DUMP, "A_1");
         assert_eq!(differences(&table.symbols, &found), Vec::<String>::new());
         let small = DUMP.replace("0000000000000008", "0000000000000000");

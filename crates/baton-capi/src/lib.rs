@@ -17,6 +17,7 @@ mod buffer;
 mod context;
 mod cred;
 mod environment;
+mod gnu;
 pub mod handles;
 mod impersonation;
 mod inquire;

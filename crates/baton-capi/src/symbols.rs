@@ -15,17 +15,22 @@ use crate::ptr::{
     BufferPointer, OidPointer, OidSetPointer, StaticBuffer, StaticOid, StaticOidSet, leak,
 };
 
-/// Octets, and every name under which programs know a pointer to them.
+/// Octets, and every name under which programs know a pointer to them; in brackets, where a library has the descriptor itself under
+/// a name, the names of that. The first is the one that is pointed to.
 macro_rules! oids {
-    ($($octets:literal: $first:ident $($other:ident)*;)*) => {
+    ($($octets:literal: $first:ident $($other:ident)* $([$($descriptor:ident)*])?;)*) => {
         $(
-            oids!(@symbol $octets $first);
-            $(oids!(@symbol $octets $other);)*
+            oids!(@first $octets $first $($($descriptor)*)?);
+            $(
+                #[doc = concat!("`", stringify!($other), "`.")]
+                #[unsafe(no_mangle)]
+                pub static $other: OidPointer = $first;
+            )*
         )*
-        /// The descriptor of octets that have one, the first by that name.
+        /// The descriptor of octets that have one.
         static KNOWN: &[(&[u8], &OidPointer)] = &[$(($octets, &$first)),*];
     };
-    (@symbol $octets:literal $name:ident) => {
+    (@first $octets:literal $name:ident) => {
         #[doc = concat!("`", stringify!($name), "`.")]
         #[unsafe(no_mangle)]
         pub static $name: OidPointer = {
@@ -33,6 +38,17 @@ macro_rules! oids {
             DESCRIPTOR.pointer()
         };
     };
+    (@first $octets:literal $name:ident $descriptor:ident $($copy:ident)*) => {
+        #[doc = concat!("`", stringify!($name), "`.")]
+        #[unsafe(no_mangle)]
+        pub static $name: OidPointer = $descriptor.pointer();
+        oids!(@descriptors $octets $descriptor $($copy)*);
+    };
+    (@descriptors $octets:literal $($descriptor:ident)*) => {$(
+        #[doc = concat!("`", stringify!($descriptor), "`.")]
+        #[unsafe(no_mangle)]
+        pub static $descriptor: StaticOid = StaticOid::new($octets);
+    )*};
 }
 
 oids! {
@@ -67,22 +83,22 @@ oids! {
     b"\x2b\x06\x01\x05\x05\x0d\x15": GSS_C_MA_PROT_READY;
     b"\x2b\x06\x01\x05\x05\x0d\x16": GSS_C_MA_REPLAY_DET;
     b"\x2b\x06\x01\x05\x05\x0d\x14": GSS_C_MA_WRAP;
-    b"\x2b\x06\x01\x05\x06\x03": GSS_C_NT_ANONYMOUS;
+    b"\x2b\x06\x01\x05\x06\x03": GSS_C_NT_ANONYMOUS [GSS_C_NT_ANONYMOUS_static];
     b"\x2b\x06\x01\x05\x06\x06": GSS_C_NT_COMPOSITE_EXPORT;
-    b"\x2b\x06\x01\x05\x06\x04": GSS_C_NT_EXPORT_NAME gss_nt_exported_name;
-    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x04": GSS_C_NT_HOSTBASED_SERVICE gss_nt_service_name;
-    b"\x2b\x06\x01\x05\x06\x02": GSS_C_NT_HOSTBASED_SERVICE_X gss_nt_service_name_v2;
-    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x02": GSS_C_NT_MACHINE_UID_NAME gss_nt_machine_uid_name;
-    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x03": GSS_C_NT_STRING_UID_NAME gss_nt_string_uid_name;
-    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x01": GSS_C_NT_USER_NAME gss_nt_user_name;
+    b"\x2b\x06\x01\x05\x06\x04": GSS_C_NT_EXPORT_NAME gss_nt_exported_name [GSS_C_NT_EXPORT_NAME_static];
+    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x04": GSS_C_NT_HOSTBASED_SERVICE gss_nt_service_name GSS_KRB5_NT_HOSTBASED_SERVICE_NAME [GSS_C_NT_HOSTBASED_SERVICE_static];
+    b"\x2b\x06\x01\x05\x06\x02": GSS_C_NT_HOSTBASED_SERVICE_X gss_nt_service_name_v2 [GSS_C_NT_HOSTBASED_SERVICE_X_static];
+    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x02": GSS_C_NT_MACHINE_UID_NAME gss_nt_machine_uid_name GSS_KRB5_NT_MACHINE_UID_NAME [GSS_C_NT_MACHINE_UID_NAME_static GSS_KRB5_NT_MACHINE_UID_NAME_static];
+    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x03": GSS_C_NT_STRING_UID_NAME gss_nt_string_uid_name GSS_KRB5_NT_STRING_UID_NAME [GSS_C_NT_STRING_UID_NAME_static GSS_KRB5_NT_STRING_UID_NAME_static];
+    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x01": GSS_C_NT_USER_NAME gss_nt_user_name GSS_KRB5_NT_USER_NAME [GSS_C_NT_USER_NAME_static GSS_KRB5_NT_USER_NAME_static];
     b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x05\x0f": GSS_C_SEC_CONTEXT_SASL_SSF;
     b"\x2a\x85\x70\x2b\x0d\x1d": GSS_KRB5_CRED_NO_CI_FLAGS_X;
     b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x05\x0e": GSS_KRB5_GET_CRED_IMPERSONATOR;
     b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x06": GSS_KRB5_NT_ENTERPRISE_NAME;
-    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01": GSS_KRB5_NT_PRINCIPAL_NAME gss_nt_krb5_name;
+    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01": GSS_KRB5_NT_PRINCIPAL_NAME gss_nt_krb5_name [GSS_KRB5_NT_PRINCIPAL_NAME_static];
     b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x07": GSS_KRB5_NT_X509_CERT;
     b"\x2b\x06\x01\x05\x02\x05": gss_mech_iakerb;
-    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02": gss_mech_krb5;
+    b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02": gss_mech_krb5 GSS_KRB5 [GSS_KRB5_static];
     b"\x2b\x05\x01\x05\x02": gss_mech_krb5_old;
     b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02": gss_mech_krb5_wrong;
     b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x02": gss_nt_krb5_principal;

@@ -16,6 +16,7 @@ use crate::boundary::Status;
 use crate::handles::Handle;
 
 mod buffer;
+mod dialect;
 mod iov;
 mod libkrb5;
 mod lucid;
@@ -23,6 +24,7 @@ mod oid;
 
 use buffer::buffer;
 pub use buffer::{BufferPointer, BufferSetSlot, InBuffer, OutBuffer, StaticBuffer};
+pub use dialect::Dialect;
 pub use iov::InOutIov;
 pub use libkrb5::InCcache;
 pub use lucid::{InLucid, LucidSlot};
@@ -227,6 +229,9 @@ impl InNumbers {
 pub struct TextPointer(*const std::ffi::c_char);
 
 impl TextPointer {
+    /// No text.
+    pub const NONE: Self = Self(ptr::null());
+
     /// To `text`, for as long as that is where it is.
     pub fn new(text: &std::ffi::CStr) -> Self {
         Self(text.as_ptr())
