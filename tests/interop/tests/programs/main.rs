@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod http;
+mod languages;
+mod ldap;
 mod postgresql;
 mod site;
 mod ssh;

@@ -12,7 +12,7 @@ use interop::library::{Library, ours};
 use interop::realm::{Realm, succeeded};
 
 /// The services, each on `localhost`.
-const SERVICES: [&str; 3] = ["host", "HTTP", "postgres"];
+const SERVICES: [&str; 4] = ["host", "HTTP", "ldap", "postgres"];
 /// The cache with the client's tickets.
 pub(crate) const TICKETS: &str = "tickets";
 
