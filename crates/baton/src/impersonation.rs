@@ -2,7 +2,7 @@
 
 use gss_core::error::Error;
 use gss_core::name::Name;
-use krb5::formats::ccache::Credential as Ticket;
+use krb5::formats::ccache::{Credential as Ticket, CredentialCache};
 use krb5::principal::Principal;
 
 #[cfg(feature = "tokio")]
@@ -59,29 +59,32 @@ impl Credential {
     ) -> Result<Self, Error> {
         let user: Principal = env.principal(user)?;
         let own = self.decided_tickets(io, env).await?;
-        let refuse = |error: TicketError| Error::from(CredentialError::Ticket(error));
-        // Who acts for somebody acts for nobody else with that.
-        if let Some(service) = impersonator(&own).map_err(refuse)? {
-            return Err(refuse(TicketError::ActsAlready {
-                service,
-                user: own.principal,
-            }));
-        }
+        acts_for_itself(&own)?;
         let keytab = self.own_keys(env);
         let evidence = env.tickets().self_ticket(io, &own, &user, keytab).await;
         Self::from_cache(&cache_for_user(&own, evidence.map_err(refuse)?))
     }
 
-    /// The same for a user who has shown the service `evidence`, a ticket for just that service.
+    /// The same for a user who has shown the service `evidence`, a ticket for it. By which names it goes as a service, its KDC
+    /// knows, which is asked when the credential is used.
     pub fn act_for(&self, evidence: &Ticket) -> Result<Self, Error> {
         let own = self.tickets()?;
-        let refuse = |error: TicketError| Error::from(CredentialError::Ticket(error));
-        if evidence.server != own.principal {
-            return Err(refuse(TicketError::NoEvidence {
-                service: own.principal,
-                user: evidence.client.clone(),
-            }));
-        }
+        acts_for_itself(&own)?;
         Self::from_cache(&cache_for_user(&own, evidence.clone()))
+    }
+}
+
+fn refuse(error: TicketError) -> Error {
+    CredentialError::Ticket(error).into()
+}
+
+/// Who acts for somebody acts for nobody else with that.
+fn acts_for_itself(own: &CredentialCache) -> Result<(), Error> {
+    match impersonator(own).map_err(refuse)? {
+        None => Ok(()),
+        Some(service) => Err(refuse(TicketError::ActsAlready {
+            service,
+            user: own.principal.clone(),
+        })),
     }
 }

@@ -1,7 +1,7 @@
 //! Acting for users in a development realm: with a ticket that the KDC gives, and with one that the user has shown.
 #![allow(missing_docs)]
 
-use baton::host::tickets::TicketError;
+use baton::host::tickets::{ImpersonationError, TicketError};
 use baton::realm::DevelopmentRealm;
 use baton::{
     Acceptor, Context, Credential, CredentialError, Environment, Error, ExportOptions, Initiator,
@@ -108,10 +108,19 @@ fn an_acceptor_acts_for_its_initiator() {
     let acting = kept.for_initiator(web).unwrap().unwrap();
     assert_eq!(setting.seen(&acting, "postgres"), "alice@EXAMPLE.TEST");
     assert!(setting.first_token(&acting, "imap").is_err());
-    // Somebody else's tickets are not those of the service that accepted.
-    let error = kept.for_initiator(&alice).unwrap_err();
+    // Somebody else's tickets are not those of the service that accepted: the KDC says so, which knows every name of each.
+    let other = kept.for_initiator(&alice).unwrap().unwrap();
+    let error = setting.first_token(&other, "postgres").unwrap_err();
+    let TicketError::Impersonation(ImpersonationError::EvidenceForAnother { server, .. }) =
+        refusal(&error)
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(server.to_string(), WEB);
+    // Who acts for somebody already does not act for others with that.
+    let error = kept.for_initiator(&acting).unwrap_err();
     assert!(
-        matches!(refusal(&error), TicketError::NoEvidence { .. }),
+        matches!(refusal(&error), TicketError::ActsAlready { .. }),
         "{error}"
     );
     // Without asking nothing is kept, and nothing travels.

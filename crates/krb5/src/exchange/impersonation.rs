@@ -79,6 +79,22 @@ pub enum ImpersonationError {
         #[source]
         cause: ExchangeError,
     },
+    /// The KDC refuses evidence that is, by its name, for another service than the one that acts.
+    #[error(
+        "{} cannot act for {} with a ticket for {server}, which the KDC does not take as one for the former: act with the \
+         tickets of the service that accepted: {cause}",
+        .parties.service,
+        .parties.user
+    )]
+    EvidenceForAnother {
+        /// Who acts for whom.
+        parties: Box<Parties>,
+        /// Which service the ticket is for.
+        server: Box<Principal>,
+        /// The KDC's answer.
+        #[source]
+        cause: ExchangeError,
+    },
     /// Nothing vouches for the user. The name that is clear in a reply can be changed on its way.
     #[error(
         "nothing proves that the ticket which {} got is one of {}: the KDC does not vouch for the user (as Heimdal's does not before \
@@ -349,16 +365,23 @@ impl ImpersonationOptions {
 /// Waits for the KDC's reply to a request for a ticket in a user's name for another service (S4U2Proxy, [MS-SFU] §3.1.5.2).
 pub struct ProxyTicketExchange {
     own: ImpersonationOptions,
-    /// Whether the evidence can be forwarded.
-    forwardable: bool,
+    evidence: Evidence,
     exchange: TgsExchange,
+}
+
+/// What a refusal may be about.
+struct Evidence {
+    server: Principal,
+    /// Whether it can be forwarded.
+    forwardable: bool,
 }
 
 type ProxyNext = Result<Progress<ProxyTicketExchange, Credential>, ImpersonationError>;
 
 impl ProxyTicketExchange {
     /// Asks for a ticket for `target`. `evidence` is the user's ticket for the service that acts, from S4U2Self or from the
-    /// user. As with MIT's library the realm of a service on a host is left to the KDC of the service that
+    /// user. Whether the service that it names is the one that acts, the KDC knows: in an Active Directory that has one name
+    /// as a client and others as a service. As with MIT's library the realm of a service on a host is left to the KDC of the service that
     /// acts.
     pub fn start(
         own: ImpersonationOptions,
@@ -380,10 +403,13 @@ impl ProxyTicketExchange {
         let request = request.with_evidence(evidence.ticket.clone(), own.user.clone());
         let exchange = TgsExchange::new(request, now, random);
         let exchange = exchange.map_err(|cause| own.failed(cause))?;
-        let forwardable = evidence.flags & ticket_flags::FORWARDABLE != 0;
+        let evidence = Evidence {
+            server: evidence.server.clone(),
+            forwardable: evidence.flags & ticket_flags::FORWARDABLE != 0,
+        };
         Ok(exchange.send(|exchange| Self {
             own,
-            forwardable,
+            evidence,
             exchange,
         }))
     }
@@ -392,7 +418,7 @@ impl ProxyTicketExchange {
     pub fn next(self, reply: &[u8], now: Timestamp) -> ProxyNext {
         let Self {
             own,
-            forwardable,
+            evidence,
             exchange,
         } = self;
         match exchange.next(reply, now) {
@@ -402,16 +428,30 @@ impl ProxyTicketExchange {
             Ok(Progress::Done(reply)) => Ok(Progress::Done(Box::new(reply.credential))),
             Ok(Progress::Send { next: again, .. }) => Ok(again.send(|exchange| Self {
                 own,
-                forwardable,
+                evidence,
                 exchange,
             })),
-            Err(cause) if !forwardable && is_bad_option(&cause) => {
-                Err(ImpersonationError::NotForwardable {
-                    parties: own.parties(),
+            Err(cause) => Err(own.refused(evidence, cause)),
+        }
+    }
+}
+
+impl ImpersonationOptions {
+    /// What a KDC's refusal of `evidence` is most likely about.
+    fn refused(&self, evidence: Evidence, cause: ExchangeError) -> ImpersonationError {
+        let parties = self.parties();
+        match cause {
+            ExchangeError::Refused(_) if evidence.server != self.service => {
+                ImpersonationError::EvidenceForAnother {
+                    parties,
+                    server: Box::new(evidence.server),
                     cause,
-                })
+                }
             }
-            Err(cause) => Err(own.failed(cause)),
+            cause if !evidence.forwardable && is_bad_option(&cause) => {
+                ImpersonationError::NotForwardable { parties, cause }
+            }
+            cause => ImpersonationError::Exchange { parties, cause },
         }
     }
 }

@@ -44,6 +44,22 @@ pub(crate) fn cache_for_user(own: &CredentialCache, evidence: Credential) -> Cre
     cache
 }
 
+/// The ticket with which `service` acts for the client of `contents`: one that names it, else one that was not got by acting,
+/// because a service may have other names as such than it has as a client.
+fn evidence<'c>(
+    contents: &'c CredentialCache,
+    service: &Principal,
+    kdc_now: Timestamp,
+) -> Option<&'c Credential> {
+    let shown = contents.tickets().filter(|ticket| {
+        ticket.client == contents.principal
+            && ticket.second_ticket.is_empty()
+            && !ticket.server.is_krbtgt()
+            && ticket.endtime > kdc_now
+    });
+    shown.max_by_key(|ticket| (ticket.server == *service, ticket.endtime))
+}
+
 impl Client<'_> {
     /// A ticket of `user` for the client of `own` (S4U2Self), which a key in `keytab` opens where the KDC does not vouch for
     /// the user. It is not stored.
@@ -81,10 +97,7 @@ impl Client<'_> {
             credential: with_its_own_name(credential),
             time_offset: contents.time_offset.filter(|_| self.settings.kdc_timesync),
         };
-        let evidence = contents.tickets().filter(|ticket| {
-            ticket.client == *user && ticket.server == *service && ticket.endtime > kdc_now
-        });
-        let evidence = evidence.max_by_key(|ticket| ticket.endtime);
+        let evidence = evidence(contents, service, kdc_now);
         let evidence = evidence.ok_or_else(|| TicketError::NoEvidence {
             service: service.clone(),
             user: user.clone(),
@@ -95,7 +108,9 @@ impl Client<'_> {
             true => server.clone().with_realm(b""),
             false => server.clone(),
         };
-        if *server == *service || on_host && asked == service.clone().with_realm(b"") {
+        let is_for =
+            |one: &Principal| *server == *one || on_host && asked == one.clone().with_realm(b"");
+        if is_for(service) || is_for(&evidence.server) {
             return Ok(found(evidence.clone()));
         }
         let cached = contents.tickets().find(|ticket| {

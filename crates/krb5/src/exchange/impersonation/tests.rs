@@ -93,6 +93,7 @@ fn proxy_ticket(
     // Its flags as the client knows them count for the text of errors alone.
     let evidence = Credential {
         ticket: evidence.to_vec(),
+        server: own.service.clone(),
         ..own.granting[0].clone()
     };
     let mut progress = ProxyTicketExchange::start(own, target, &evidence, NOW, &realms.random)?;
