@@ -1,8 +1,8 @@
 //! Interoperation with MIT krb5 and Heimdal: their KDCs, their libraries, on loopback, set up by each test itself.
 //!
-//! A [`realm::Realm`] is a KDC with its database in a temporary directory; a [`peer::Peer`] is a small C program over
-//! one of their GSS-API libraries, through which a test sees every token. `tests/install` brings what they need; a
-//! missing package is a failure that says so, never a skipped test.
+//! A [`realm::Realm`] is a KDC with its database in a temporary directory, a [`samba::Domain`] a domain of Samba's; a
+//! [`peer::Peer`] is a small C program over one of their GSS-API libraries, through which a test sees every token.
+//! `tests/install` brings what they need; a missing package is a failure that says so, never a skipped test.
 #![forbid(unsafe_code)]
 
 pub mod daemon;
@@ -10,6 +10,7 @@ pub mod library;
 pub mod peer;
 pub mod realm;
 pub mod realms;
+pub mod samba;
 
 use std::path::{Path, PathBuf};
 
