@@ -45,7 +45,7 @@ pub trait Inquire {
 pub struct Lucid {
     /// Whether this side initiated the context.
     pub initiate: bool,
-    /// When it ends.
+    /// When the ticket ends, by the KDC's clock. An acceptor goes on for as long as clocks may be apart.
     pub endtime: Timestamp,
     /// The next number to send.
     pub send_seq: u64,
@@ -63,7 +63,7 @@ pub enum LucidProtocol {
         sign_alg: u32,
         /// `SEAL_ALG`.
         seal_alg: u32,
-        /// The context's one key.
+        /// The context's one key; that of Triple DES is under the number of its encryption alone (`des3-cbc-raw`, 6).
         ctx_key: SessionKey,
     },
     /// Protocol 1: the tokens of RFC 4121.

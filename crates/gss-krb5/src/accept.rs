@@ -401,7 +401,7 @@ impl Bound {
             ),
             authorization_data: request.authorization_data,
             vouched: request.vouched,
-            ticket: TicketFacts::new(request.flags, request.authtime),
+            ticket: TicketFacts::new(request.flags, request.authtime, request.endtime),
             delegated: self.delegated,
             evidence,
         };

@@ -50,6 +50,8 @@ const CONTEXT: u8 = 12;
 const TICKET_FLAGS: u8 = 13;
 /// In seconds.
 const AUTHTIME: u8 = 14;
+/// In seconds.
+const ENDTIME: u8 = 15;
 
 /// An acceptor that has no request yet, within a negotiation that chose this mechanism: all that it knows is the importer's own.
 impl HalfOpen for Acceptor {
@@ -196,7 +198,7 @@ impl HalfOpen for ExpectApRep {
         } = &self.awaited;
         let key_length = |key: &Key| key.enctype().key_length();
         let capacity = 1
-            + usize::from(AUTHTIME) * (1 + 4 + 8)
+            + usize::from(ENDTIME) * (1 + 4 + 8)
             + facts.initiator.text().len()
             + facts.acceptor.text().len()
             + key_length(subkey)
@@ -217,7 +219,8 @@ impl HalfOpen for ExpectApRep {
             .number(SESSION_ENCTYPE, enctype(session_key))
             .number(CTIME, ctime.micros().cast_unsigned())
             .number(TICKET_FLAGS, u64::from(ticket.flags))
-            .number(AUTHTIME, ticket.authtime.seconds().cast_unsigned());
+            .number(AUTHTIME, ticket.authtime.seconds().cast_unsigned())
+            .number(ENDTIME, ticket.endtime.seconds().cast_unsigned());
         debug_assert_eq!(out.capacity(), room, "the state grew");
         Ok(out)
     }
@@ -274,6 +277,7 @@ fn read_initiator(state: &[u8], own: InitiatorResume) -> Result<ExpectApRep, Mal
         ticket: TicketFacts {
             flags: state::narrow(&mut fields, TICKET_FLAGS)?,
             authtime: state::seconds(&mut fields, AUTHTIME)?,
+            endtime: state::seconds(&mut fields, ENDTIME)?,
         },
         random: own.random,
     };

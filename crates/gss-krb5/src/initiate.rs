@@ -140,7 +140,7 @@ fn begin(
         },
         subkey,
         seq_number,
-        ticket: TicketFacts::new(ticket.flags, ticket.authtime),
+        ticket: TicketFacts::new(ticket.flags, ticket.authtime, ticket.endtime),
         random: Arc::clone(&options.random),
     };
     if !flags.contains(Flags::MUTUAL) {

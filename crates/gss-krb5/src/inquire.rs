@@ -18,12 +18,18 @@ pub(crate) struct TicketFacts {
     pub(crate) flags: u32,
     /// In whole seconds, as tickets have it.
     pub(crate) authtime: Timestamp,
+    /// The same, by the KDC's clock: how far clocks may be apart is not in it.
+    pub(crate) endtime: Timestamp,
 }
 
 impl TicketFacts {
-    pub(crate) fn new(flags: u32, authtime: Timestamp) -> Self {
-        let authtime = Timestamp::from_seconds(authtime.seconds());
-        Self { flags, authtime }
+    pub(crate) fn new(flags: u32, authtime: Timestamp, endtime: Timestamp) -> Self {
+        let whole = |time: Timestamp| Timestamp::from_seconds(time.seconds());
+        Self {
+            flags,
+            authtime: whole(authtime),
+            endtime: whole(endtime),
+        }
     }
 }
 
@@ -102,12 +108,12 @@ impl Inquire for Context {
 
     fn lucid(&self) -> Result<Lucid, GssError> {
         let keys = self.keys();
-        let enctype = keys.initiators.enctype();
+        let enctype = keys.sending().enctype();
         let protocol = match older(enctype) {
             Some((sign_alg, seal_alg)) => LucidProtocol::Rfc1964 {
                 sign_alg,
                 seal_alg,
-                ctx_key: exposed(&keys.initiators),
+                ctx_key: raw(exposed(keys.sending())),
             },
             None => LucidProtocol::Cfx {
                 ctx_key: exposed(&keys.initiators),
@@ -118,7 +124,7 @@ impl Inquire for Context {
         let facts = gss_core::mechanism::SecurityContext::facts(self);
         Ok(Lucid {
             initiate: facts.locally_initiated,
-            endtime: facts.expires,
+            endtime: self.ticket().endtime,
             send_seq,
             recv_seq,
             protocol,
@@ -145,6 +151,16 @@ fn exposed(key: &Key) -> SessionKey {
         enctype: key.enctype().number(),
         bytes: Zeroizing::new(key.expose().to_vec()),
     }
+}
+
+/// The key of RFC 1964's tokens under the enctype's number that kernels know, as MIT's library has it: for Triple DES that of
+/// encryption alone, 6.
+fn raw(key: SessionKey) -> SessionKey {
+    let enctype = match key.enctype {
+        16 => 6,
+        other => other,
+    };
+    SessionKey { enctype, ..key }
 }
 
 /// The strength of an enctype's encryption in bits, as MIT's library has it.

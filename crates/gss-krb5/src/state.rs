@@ -45,6 +45,8 @@ const INDICATORS: u8 = 16;
 const TICKET_FLAGS: u8 = 17;
 /// In seconds.
 const AUTHTIME: u8 = 18;
+/// In seconds.
+const ENDTIME: u8 = 19;
 
 /// What travels.
 pub(crate) struct State<'a> {
@@ -89,14 +91,15 @@ pub(crate) fn write(state: &State<'_>) -> Zeroizing<Vec<u8>> {
     write_vouched(state.vouched, &mut fields);
     fields
         .number(TICKET_FLAGS, u64::from(state.ticket.flags))
-        .number(AUTHTIME, state.ticket.authtime.seconds().cast_unsigned());
+        .number(AUTHTIME, state.ticket.authtime.seconds().cast_unsigned())
+        .number(ENDTIME, state.ticket.endtime.seconds().cast_unsigned());
     debug_assert_eq!(out.capacity(), room, "the state grew");
     out
 }
 
 /// At least what [`write`] needs: a field has a number and at most four bytes of length, a number at most eight of value.
 fn capacity(state: &State<'_>) -> usize {
-    const FIELDS: usize = AUTHTIME as usize;
+    const FIELDS: usize = ENDTIME as usize;
     let key = |key: &Key| key.enctype().key_length();
     1 + FIELDS * (1 + 4 + 8)
         + state.facts.initiator.text().len()
@@ -144,6 +147,7 @@ pub(crate) fn read(state: &[u8]) -> Result<Established, Malformed> {
     let ticket = TicketFacts {
         flags: narrow(&mut fields, TICKET_FLAGS)?,
         authtime: seconds(&mut fields, AUTHTIME)?,
+        endtime: seconds(&mut fields, ENDTIME)?,
     };
     fields.finish()?;
     Ok(Established {

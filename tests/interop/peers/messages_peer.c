@@ -10,6 +10,10 @@
  *   wrap-aead CONF ASSOCIATED MESSAGE   ->  ok MAJOR CONF TOKEN
  *   unwrap-aead ASSOCIATED TOKEN        ->  ok MAJOR CONF MESSAGE
  *
+ * And the lucid form, which ends the context; a key is its type and its bytes, and 0 and - where there is none:
+ *
+ *   lucid  ->  ok MAJOR VERSION INITIATE ENDTIME SEND RECEIVE PROTOCOL SIGN-ALG SEAL-ALG KEY ACCEPTOR-SUBKEY
+ *
  * What a library does not have answers with major 0x100000 (GSS_S_UNAVAILABLE).
  */
 #define MORE_COMMANDS(command, a, b, c) messages(command, a, b, c)
@@ -25,6 +29,8 @@ static int messages(const char *command, const char *a, const char *b, const cha
 #include <gssapi/gssapi_ext.h>
 #define HAVE_MIC_IOV 1
 #endif
+
+#include <gssapi/gssapi_krb5.h>
 
 #define BUFFERS 64
 static gss_iov_buffer_desc iov[BUFFERS];
@@ -134,8 +140,32 @@ static void aead(int wrapping, int conf, const char *associated, const char *inp
     free(in.value);
 }
 
+static void print_key(const gss_krb5_lucid_key_t *key, int is_there) {
+    gss_buffer_desc bytes = {is_there ? key->length : 0, is_there ? key->data : NULL};
+    printf(" %u ", is_there ? key->type : 0);
+    print_hex(&bytes);
+}
+
+static void lucid(void) {
+    OM_uint32 minor;
+    void *form = NULL;
+    OM_uint32 major = gss_krb5_export_lucid_sec_context(&minor, &context, 1, &form);
+    printf("ok %u", major);
+    if (!GSS_ERROR(major)) {
+        const gss_krb5_lucid_context_v1_t *v1 = form;
+        int older = v1->protocol == 0;
+        printf(" %u %u %u %llu %llu %u %u %u", v1->version, v1->initiate, v1->endtime, (unsigned long long)v1->send_seq,
+               (unsigned long long)v1->recv_seq, v1->protocol, v1->rfc1964_kd.sign_alg, v1->rfc1964_kd.seal_alg);
+        print_key(older ? &v1->rfc1964_kd.ctx_key : &v1->cfx_kd.ctx_key, 1);
+        print_key(&v1->cfx_kd.acceptor_subkey, !older && v1->cfx_kd.have_acceptor_subkey);
+        gss_krb5_free_lucid_sec_context(&minor, form);
+    }
+    putchar('\n');
+}
+
 static int messages(const char *command, const char *a, const char *b, const char *c) {
     count = 0;
+    if (!strcmp(command, "lucid")) { lucid(); return 1; }
     if (!strcmp(command, "wrap-aead")) { aead(1, atoi(a), b, c); return 1; }
     if (!strcmp(command, "unwrap-aead")) { aead(0, 0, a, b); return 1; }
     if (strcmp(command, "wrap-iov")) add_buffer(a);

@@ -75,6 +75,27 @@ pub struct Inquired {
     pub target: String,
 }
 
+/// `gss_krb5_lucid_context_v1_t`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LucidForm {
+    /// Whether the peer initiated the context.
+    pub initiate: bool,
+    /// When it ends, in seconds.
+    pub endtime: u64,
+    /// The next number that the peer sends.
+    pub send_seq: u64,
+    /// The number that it awaited at first, or awaits next.
+    pub recv_seq: u64,
+    /// 0 for the tokens of RFC 1964, 1 for those of RFC 4121.
+    pub protocol: u64,
+    /// `SGN_ALG` and `SEAL_ALG` of the former.
+    pub algorithms: (u64, u64),
+    /// An enctype and a key: the context's own, or that of its initiator.
+    pub ctx_key: (u64, Vec<u8>),
+    /// That of the acceptor, where it asserted one and the tokens are those of RFC 4121.
+    pub acceptor_subkey: Option<(u64, Vec<u8>)>,
+}
+
 /// A running peer; it ends with this value.
 pub struct Peer {
     child: Child,
@@ -244,6 +265,23 @@ impl Peer {
             _ => None,
         });
         (found[0].clone(), enctype)
+    }
+
+    /// `gss_krb5_export_lucid_sec_context`, which ends the context: the numbers of its structure, of version 1.
+    pub fn lucid(&mut self) -> LucidForm {
+        let answer = self.ask("lucid");
+        let at = |index: usize| answer[index].parse().expect("a number");
+        assert_eq!((at(1), at(2)), (0, 1), "gss_krb5_export_lucid_sec_context");
+        LucidForm {
+            initiate: at(3) != 0,
+            endtime: at(4),
+            send_seq: at(5),
+            recv_seq: at(6),
+            protocol: at(7),
+            algorithms: (at(8), at(9)),
+            ctx_key: (at(10), unhex(&answer[11])),
+            acceptor_subkey: (at(12) != 0).then(|| (at(12), unhex(&answer[13]))),
+        }
     }
 
     /// `gss_process_context_token`: the major status.

@@ -166,7 +166,8 @@ fn the_lucid_form_has_keys_and_numbers() {
                 "one message was sent and received"
             );
             assert_eq!(ours.recv_seq, theirs.send_seq);
-            assert_eq!(ours.endtime, pair.initiator.facts().expires);
+            let end = Timestamp::from_seconds(realm.ticket.endtime.seconds());
+            assert_eq!([ours.endtime, theirs.endtime], [end; 2]);
             let keys = sides.map(|side| match side.protocol {
                 LucidProtocol::Cfx {
                     ctx_key,

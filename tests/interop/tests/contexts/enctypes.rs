@@ -12,6 +12,7 @@ use interop::realm::{CLIENT, PASSWORD, Realm, Service};
 
 use crate::buffers::{self, Buffers, SHAPES};
 use crate::dce::DCE;
+use crate::lucid::assert_mirrored;
 use crate::parties::ALL_FLAGS;
 
 const OLDER: [Service; 2] = [
@@ -181,11 +182,29 @@ fn works(realm: &Realm, (number, service, _): Service, lines: &str, agreed: i32)
     exchange(&ours, &mut theirs, &what);
     exchange_parts(&ours, &mut theirs, realm.vendor(), number, &what);
 
+    lucid(realm, &env, &cred, service, agreed);
+
     // A service is a client too, with the key of its keytab.
     let name = Name::krb5_principal(&format!("{service}/localhost"));
     let cred = Credential::with_keytab(&env, &name, None);
     let cred = cred.unwrap_or_else(|error| panic!("{what}: {error}"));
     drop(initiated(realm, &env, &cred, service));
+}
+
+/// Both sides' lucid forms, each way.
+fn lucid(realm: &Realm, env: &Environment, cred: &Credential, service: &str, agreed: i32) {
+    let what = format!("{:?} {service} {agreed}", realm.vendor());
+    let initiated = initiated(realm, env, cred, service);
+    for (ours, mut theirs) in [initiated, accepted(realm, env, service)] {
+        let form = assert_mirrored(realm.vendor(), ours, &mut theirs, &what);
+        let older = OLDER.iter().any(|(older, ..)| *older == agreed);
+        assert_eq!(form.protocol, u64::from(!older), "{what}");
+        if older {
+            // Kernels know Triple DES by the number of its encryption alone.
+            let number = if agreed == 16 { 6 } else { agreed };
+            assert_eq!(form.ctx_key.0, number as u64, "{what}");
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod delegation;
 mod enctypes;
 mod handshakes;
 mod inquiries;
+mod lucid;
 mod messages;
 mod order;
 mod parties;
