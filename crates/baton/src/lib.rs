@@ -45,7 +45,7 @@ pub use context::{Context, ExportOptions, Message, Token};
 pub use counts::TransferCounts;
 pub use credential::{
     Acquire, CredStore, Credential, CredentialError, CredentialFacts, ElementFacts, Lifetime,
-    StoreCred, Stored, TokenError, Usage, Verify,
+    StoreCred, Stored, TokenError, Usage, Verify, VerifyError,
 };
 pub use environment::Environment;
 pub use gss_core::attribute::MechAttribute;

@@ -88,6 +88,8 @@ fn a_service_acts_for_a_user_whom_it_knows_by_name() {
         matches!(refusal(&error), TicketError::Impersonation(_)),
         "{error}"
     );
+    // KDC_ERR_BADOPTION, in MIT's table.
+    assert_eq!(error.minor(), 0x96c7_3a00 + 13);
     // Who acts for one user acts for nobody else with that.
     let error = acting.impersonate(&setting.env, &alice).unwrap_err();
     assert!(

@@ -3,11 +3,10 @@
 use gss_core::error::{Error, Major};
 use gss_core::oid::Oid;
 use krb5::exchange::ap::Acceptable;
-use krb5::exchange::tgs::ExchangeError;
 use krb5::formats::residual::CcacheName;
-use krb5::principal::Principal;
+use krb5::principal::{Principal, PrincipalError};
 
-use super::Usage;
+use super::{Usage, VerifyError};
 use crate::host::ccache::CcacheStoreError;
 use crate::host::keytab::KeytabFileError;
 use crate::host::names::NameProblem;
@@ -155,7 +154,19 @@ pub enum CredentialError {
         /// The keytab.
         keytab: String,
         /// Why not.
-        cause: String,
+        #[source]
+        cause: Box<VerifyError>,
+    },
+    /// The service whose key is to verify tickets has no name that can be read.
+    #[error(
+        "`verify` is to name a service such as host/www.example.org, and {name} is no principal's name: {cause}"
+    )]
+    VerifyName {
+        /// What was given.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        cause: PrincipalError,
     },
     /// Only tickets can be stored.
     #[error("keys to accept with cannot be stored: write them into a keytab")]
@@ -200,6 +211,7 @@ mod minor {
     const KRB5: u32 = 0x96c7_3a00;
     /// `KRB5_CC_NOTFOUND`.
     pub(super) const CC_NOTFOUND: u32 = KRB5 + 141;
+    pub(super) const PARSE_MALFORMED: u32 = KRB5 + 134;
     pub(super) const PROG_ETYPE_NOSUPP: u32 = KRB5 + 150;
     pub(super) const KDC_UNREACH: u32 = KRB5 + 156;
     pub(super) const KT_BADNAME: u32 = KRB5 + 179;
@@ -250,6 +262,7 @@ impl CredentialError {
                 (Major::Failure, minor::G_BAD_USAGE)
             }
             Self::NotVerified { .. } => (Major::NoCred, minor::KT_NOTFOUND),
+            Self::VerifyName { .. } => (Major::BadName, minor::PARSE_MALFORMED),
             Self::StoreAcceptor => (Major::Failure, minor::G_STORE_ACCEPTOR_CRED_NOSUPP),
             Self::AlreadyStored { .. } => (Major::DuplicateElement, 0),
             Self::Expired(_) => (Major::CredentialsExpired, 0),
@@ -267,7 +280,7 @@ fn keytab(error: &KeytabFileError) -> u32 {
         KeytabFileError::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound => {
             minor::KT_NOTFOUND
         }
-        _ => minor::KT_IOERR,
+        KeytabFileError::Io { .. } | KeytabFileError::Format { .. } => minor::KT_IOERR,
     }
 }
 
@@ -278,11 +291,17 @@ fn ticket(error: &TicketError) -> (Major, u32) {
         TicketError::NoKey(_) => (Major::NoCred, minor::KT_NOTFOUND),
         TicketError::NoTicketGrantingTicket(_) => (Major::NoCred, minor::CC_NOTFOUND),
         TicketError::Kdc(_) => (Major::Failure, minor::KDC_UNREACH),
-        TicketError::Exchange(ExchangeError::Refused(refusal)) => {
-            (Major::Failure, minor::refused(refusal.code))
-        }
-        _ => (Major::Failure, 0),
+        TicketError::Exchange(cause) => (Major::Failure, refused(cause.code())),
+        TicketError::Impersonation(cause) => (Major::Failure, refused(cause.code())),
+        TicketError::Way(cause) => (Major::Failure, refused(cause.code())),
+        TicketError::NoEvidence { .. } => (Major::NoCred, minor::CC_NOTFOUND),
+        TicketError::ActsAlready { .. } => (Major::NoCred, minor::G_BAD_USAGE),
+        TicketError::Impersonator(_) => (Major::NoCred, minor::CC_FORMAT),
     }
+}
+
+fn refused(code: Option<i32>) -> u32 {
+    code.map_or(0, minor::refused)
 }
 
 fn cache(error: &CcacheStoreError) -> u32 {

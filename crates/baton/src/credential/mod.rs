@@ -39,6 +39,7 @@ pub use self::inquire::{CredentialFacts, ElementFacts, Lifetime};
 use self::keys::{Keys, Source};
 pub use self::store::{StoreCred, Stored};
 use self::tickets::Tickets;
+pub use self::verify::VerifyError;
 use crate::environment::{Environment, Rcache};
 use crate::host::ccache::CcacheStore;
 #[cfg(feature = "tokio")]

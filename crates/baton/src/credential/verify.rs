@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use krb5::exchange::ap::{self, Acceptable, Request};
+use krb5::exchange::ap::{self, Acceptable, ApError, Request};
 use krb5::formats::keytab::Keytab;
 use krb5::principal::Principal;
 use wire::time::Timestamp;
@@ -15,6 +15,7 @@ use super::tickets::{Identity, Tickets};
 use super::{CredentialError, Verify};
 use crate::environment::Environment;
 use crate::host::kdc::Io;
+use crate::host::tickets::TicketError;
 
 /// Verifies `tickets`, whose client has just proved itself.
 pub(super) async fn verify(
@@ -26,9 +27,8 @@ pub(super) async fn verify(
 ) -> Result<(), CredentialError> {
     let identity = tickets.identity(io, env, None).await?;
     let keys = keytab.current()?;
-    let mut problem =
-        "it has no key of any host/ principal: add one, or name a principal".to_owned();
-    for server in servers(env, &keys, how) {
+    let mut problem = VerifyError::NoHostKey;
+    for server in servers(env, &keys, how)? {
         match with_key_of(io, env, identity, &keys, server).await {
             Ok(()) => return Ok(()),
             Err(why) => problem = why,
@@ -37,15 +37,57 @@ pub(super) async fn verify(
     Err(CredentialError::NotVerified {
         client: identity.client.clone(),
         keytab: keytab.name(),
-        cause: problem,
+        cause: Box::new(problem),
     })
 }
 
+/// Why an initial ticket could not be verified.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// No principal was named, and no host has a key.
+    #[error("it has no key of any host/ principal: add one, or name a principal")]
+    NoHostKey,
+    /// The client gets no ticket for the service with the key.
+    #[error("no ticket for {server}: {cause}")]
+    NoTicket {
+        /// The service.
+        server: Principal,
+        /// Why not.
+        #[source]
+        cause: TicketError,
+    },
+    /// The ticket's session key is of an enctype that is not supported.
+    #[error("the key of the ticket for {0} cannot be used")]
+    SessionKey(Principal),
+    /// The ticket does not open, or is not to be accepted: another KDC made it than the one that this host shares a key with.
+    #[error("the ticket for {server} is not one for this keytab: {cause}")]
+    NotForKeytab {
+        /// The service.
+        server: Principal,
+        /// Why not.
+        #[source]
+        cause: ApError,
+    },
+    /// The ticket is somebody else's.
+    #[error("the ticket for {0} is of another client")]
+    OtherClient(Principal),
+}
+
 /// Whose keys can be used.
-fn servers(env: &Environment, keytab: &Keytab, how: &Verify) -> Vec<Principal> {
+fn servers(
+    env: &Environment,
+    keytab: &Keytab,
+    how: &Verify,
+) -> Result<Vec<Principal>, CredentialError> {
     if let Verify::Principal(name) = how {
         let default_realm = env.settings().default_realm.as_deref();
-        return Principal::parse(name, default_realm).into_iter().collect();
+        let parsed = Principal::parse(name, default_realm);
+        let named = parsed.map_err(|cause| CredentialError::VerifyName {
+            name: name.clone(),
+            cause,
+        });
+        return Ok(vec![named?]);
     }
     let mut hosts: Vec<Principal> = Vec::new();
     for entry in &keytab.entries {
@@ -54,7 +96,7 @@ fn servers(env: &Environment, keytab: &Keytab, how: &Verify) -> Vec<Principal> {
             hosts.push(entry.principal.clone());
         }
     }
-    hosts
+    Ok(hosts)
 }
 
 /// Shows a ticket for `server` to ourselves. Nobody can replay it to us, so no mark is put.
@@ -64,18 +106,24 @@ async fn with_key_of(
     identity: &Identity,
     keytab: &Arc<Keytab>,
     server: Principal,
-) -> Result<(), String> {
+) -> Result<(), VerifyError> {
     let tickets = env.tickets();
     let found = tickets.service_ticket(io, &server, &identity.cache).await;
-    let found = found.map_err(|error| format!("no ticket for {server}: {error}"))?;
+    let found = found.map_err(|cause| VerifyError::NoTicket {
+        server: server.clone(),
+        cause,
+    })?;
     let offset = found.time_offset.unwrap_or_default();
     let micros = i64::from(offset.seconds) * 1_000_000 + i64::from(offset.micros);
     let now = Timestamp::from_micros(env.now().micros().saturating_add(micros));
     let ticket = found.credential;
     let Some(key) = ticket.key.usable() else {
-        return Err(format!("the key of the ticket for {server} cannot be used"));
+        return Err(VerifyError::SessionKey(server));
     };
-    let shown = |error| format!("the ticket for {server} is not one for this keytab: {error}");
+    let refused = |cause| VerifyError::NotForKeytab {
+        server: server.clone(),
+        cause,
+    };
     let request = Request {
         client: &identity.client,
         ticket: &ticket.ticket,
@@ -87,13 +135,13 @@ async fn with_key_of(
         seq_number: None,
         authorization_data: None,
     };
-    let request = request.encode(env.random()).map_err(shown)?;
-    let request = ap::read(&request).map_err(shown)?;
+    let request = request.encode(env.random()).map_err(refused)?;
+    let request = ap::read(&request).map_err(refused)?;
     let acceptable = Acceptable::Principal(server.clone());
-    let opened = ap::open(&request, keytab, &acceptable).map_err(shown)?;
-    let checked = opened.check(env.policy(), now).map_err(shown)?;
+    let opened = ap::open(&request, keytab, &acceptable).map_err(refused)?;
+    let checked = opened.check(env.policy(), now).map_err(refused)?;
     match checked.request().client == identity.client {
         true => Ok(()),
-        false => Err(format!("the ticket for {server} is of another client")),
+        false => Err(VerifyError::OtherClient(server)),
     }
 }

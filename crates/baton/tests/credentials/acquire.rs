@@ -231,6 +231,15 @@ fn tickets_of_a_password_are_verified_with_a_key_of_this_host() {
         "no key for host/localhost",
     );
     refused(acquire(&env, principal("nobody"), None), "nobody");
+    let error = acquire(&env, principal("host@HERE"), None).unwrap_err();
+    assert_eq!(
+        (error.major(), error.minor()),
+        (Major::BadName, 0x96c7_3a86)
+    );
+    assert!(
+        error.to_string().contains("host@HERE@EXAMPLE.TEST"),
+        "{error}"
+    );
     refused(
         acquire(&env, Verify::AnyHost, Some(site.named("FILE", "nowhere")))
             .map_err(as_not_verified),

@@ -136,6 +136,22 @@ pub enum ImpersonationError {
     },
 }
 
+impl ImpersonationError {
+    /// The error code of the KDC that refused, where one did (RFC 4120 §7.5.9).
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Exchange { cause, .. }
+            | Self::NotForwardable { cause, .. }
+            | Self::EvidenceForAnother { cause, .. } => cause.code(),
+            Self::Way(cause) => cause.code(),
+            Self::UserUnproven(_)
+            | Self::NoTicketGrantingTicket(_)
+            | Self::OtherRealm { .. }
+            | Self::Referred { .. } => None,
+        }
+    }
+}
+
 /// Waits for a KDC's reply on the way to a user's ticket for the service itself (S4U2Self, [MS-SFU] §3.1.5.1).
 pub struct SelfTicketExchange {
     own: ImpersonationOptions,

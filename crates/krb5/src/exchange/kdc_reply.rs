@@ -95,6 +95,22 @@ pub enum ExchangeError {
     TicketKey,
 }
 
+impl ExchangeError {
+    /// The KDC's error code, where it refused (RFC 4120 §7.5.9).
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Refused(error) => Some(error.code),
+            Self::Reply(_)
+            | Self::NoUsableKey
+            | Self::NoCommonPreauthentication
+            | Self::StringToKey(_)
+            | Self::TicketMalformed(_)
+            | Self::EvidenceMalformed(_)
+            | Self::TicketKey => None,
+        }
+    }
+}
+
 /// The rule of RFC 4120 §3.1.5 or §3.3.4 that a reply breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -103,6 +103,17 @@ pub enum ServiceTicketError {
     TooManyReferrals(Principal),
 }
 
+impl ServiceTicketError {
+    /// The error code of the KDC that refused, where one did (RFC 4120 §7.5.9).
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Exchange(cause) => cause.code(),
+            Self::NoWay { cause, .. } => Some(cause.code),
+            Self::NoTicketGrantingTicket(_) | Self::Loop { .. } | Self::TooManyReferrals(_) => None,
+        }
+    }
+}
+
 /// Waits for a KDC's reply on the way to a service.
 pub struct ServiceTicketExchange {
     way: Way,

@@ -34,9 +34,23 @@ pub enum RuleError {
         /// The expression.
         expression: String,
         /// What is wrong with it.
-        cause: String,
+        #[source]
+        cause: ExpressionError,
     },
 }
+
+/// What is wrong with an expression.
+#[derive(Clone, Debug, Error)]
+#[error(transparent)]
+pub struct ExpressionError(regex_lite::Error);
+
+impl PartialEq for ExpressionError {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
+}
+
+impl Eq for ExpressionError {}
 
 /// How the names of a host's default realm become local users.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +227,7 @@ fn replace_all(pattern: &Regex, text: &str, with: &str) -> String {
 fn expression(text: &str, shown: &str) -> Result<Regex, RuleError> {
     Regex::new(text).map_err(|cause| RuleError::Expression {
         expression: shown.to_owned(),
-        cause: cause.to_string(),
+        cause: ExpressionError(cause),
     })
 }
 
