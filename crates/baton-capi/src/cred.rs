@@ -11,6 +11,7 @@ use crate::abi::{ACCEPT, BOTH, COMPLETE, INDEFINITE, INITIATE, Int, OmUint32};
 use crate::boundary::{Status, entry};
 use crate::environment;
 use crate::handles::{Handle, Table};
+use crate::libkrb5;
 use crate::name;
 use crate::ptr::{
     BufferSetSlot, HandleSlot, InBuffer, InCredStore, InHandle, InNumbers, InOid, InOidSet,
@@ -51,7 +52,7 @@ const fn usage_number(usage: Usage) -> Int {
     }
 }
 
-fn object(handle: Handle) -> Result<Arc<RwLock<CredObject>>, Status> {
+pub(crate) fn object(handle: Handle) -> Result<Arc<RwLock<CredObject>>, Status> {
     CREDENTIALS.get(handle).ok_or(Major::NoCred.into())
 }
 
@@ -67,6 +68,9 @@ pub(crate) fn credential(handle: InHandle, usage: Usage) -> Result<CredObject, S
         return of_handle(handle);
     }
     let env = environment::current()?;
+    if usage.initiates() {
+        libkrb5::bring(None);
+    }
     let cred = Acquire::new(&env, usage)
         .store(store(None, usage)?)
         .acquire()?;
@@ -75,6 +79,12 @@ pub(crate) fn credential(handle: InHandle, usage: Usage) -> Result<CredObject, S
         cred,
         neg_mechs: None,
     })
+}
+
+/// The cache that a caller's store names.
+fn ccache_of(pairs: Option<&[(String, String)]>) -> Option<&str> {
+    let found = pairs?.iter().find(|(key, _)| key == "ccache");
+    found.map(|(_, value)| value.as_str())
 }
 
 /// The store of a caller's, with the keytab that was registered where it names none.
@@ -133,7 +143,11 @@ impl Wanted {
     fn acquire(self, env: &Environment, base: Option<&Credential>) -> Result<Credential, Status> {
         let usage = usage(self.usage)?;
         let name = name::optional(self.name)?;
-        let mut acquire = Acquire::new(env, usage).store(store(self.store.get()?, usage)?);
+        let pairs = self.store.get()?;
+        if usage.initiates() {
+            libkrb5::bring(ccache_of(pairs.as_deref()));
+        }
+        let mut acquire = Acquire::new(env, usage).store(store(pairs, usage)?);
         if let Some(name) = &name {
             acquire = acquire.name(name);
         }
@@ -260,6 +274,7 @@ fn store_cred(
         call = call.store(store(Some(pairs), Usage::Initiate)?);
     }
     let done = call.store_cred(&object.cred)?;
+    libkrb5::take_along(&done.ccache)?;
     stored.set(&done.mechanisms)?;
     stored_usage.set(usage_number(done.usage));
     Ok(COMPLETE)

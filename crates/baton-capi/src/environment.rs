@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use baton::host::names;
 use baton::host::user::{User, secure_execution_is};
@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 
 use crate::boundary::Status;
 use crate::options;
+use crate::ptr::Nss;
 
 /// What an environment is made from. A program changes its variables and its user as it likes, and the next credential that it
 /// acquires is of what they are then.
@@ -50,6 +51,8 @@ pub(crate) fn current() -> Result<Environment, Error> {
     // The kernel's word, as MIT's library has it: a daemon that has become another user since goes on believing its variables.
     secure_execution_is(crate::ptr::secure_execution());
     let mut config = Config::from_env()?;
+    // Programs know the users of every directory of the C library's.
+    config.accounts = Some(Arc::new(Nss));
     if let Some(ccache) = &made.ccache {
         config.ccache = Some(ccache.clone());
     }

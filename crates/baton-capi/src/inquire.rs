@@ -5,7 +5,7 @@ use baton::{Context, Major};
 use crate::abi::{COMPLETE, Int};
 use crate::boundary::{Status, entry};
 use crate::context::{required, with_open};
-use crate::ptr::{BufferSetSlot, HandleSlot, InHandle, InOid, Out, OutBuffer};
+use crate::ptr::{BufferSetSlot, InHandle, InOid, Out, OutBuffer};
 
 entry! {
     /// `gss_inquire_sec_context_by_oid`.
@@ -42,26 +42,5 @@ entry! {
         let first = all.first().ok_or(Status::from(Major::Failure))?;
         data.set(first)?;
         Ok(COMPLETE)
-    }
-
-    /// `gss_krb5_import_cred`: from objects of libkrb5's, which is not here.
-    fn gss_krb5_import_cred(minor, _ccache: InHandle, _principal: InHandle, _keytab: InHandle, cred: HandleSlot) {
-        cred.set(None);
-        Err(of_libkrb5("gss_krb5_import_cred", "gss_acquire_cred_from"))
-    }
-
-    /// `gss_krb5_set_cred_rcache`: an object of libkrb5's, which is not here.
-    fn gss_krb5_set_cred_rcache(minor, _cred: InHandle, _rcache: InHandle) {
-        Err(of_libkrb5("gss_krb5_set_cred_rcache", "gss_acquire_cred_from"))
-    }
-}
-
-fn of_libkrb5(call: &str, instead: &str) -> Status {
-    Status {
-        text: Some(format!(
-            "{call} takes an object of libkrb5, and this library has its own Kerberos: use {instead}"
-        )),
-        minor: crate::status::GENERIC,
-        ..Major::Unavailable.into()
     }
 }

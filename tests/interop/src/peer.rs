@@ -391,7 +391,7 @@ pub fn program(vendor: Vendor) -> OsString {
         .into_os_string()
 }
 
-/// Compiles `peers/SOURCE` against `package`; the program's path.
+/// Compiles `peers/SOURCE` against `package`, or several that spaces part; the program's path.
 ///
 /// Under a name of this process at first, and then renamed, because test processes run side by side.
 pub fn compile(source: &str, package: &str, name: &str) -> PathBuf {
@@ -405,7 +405,8 @@ pub fn compile(source: &str, package: &str, name: &str) -> PathBuf {
         dir.join(name),
     );
     let options = Command::new("pkg-config")
-        .args(["--cflags", "--libs", package])
+        .args(["--cflags", "--libs"])
+        .args(package.split_whitespace())
         .output();
     let options = options.unwrap_or_else(|e| panic!("pkg-config: {e}: run tests/install first"));
     assert!(

@@ -15,6 +15,7 @@ use crate::abi::{ChannelBindingsDesc, KeyValueSetDesc, OmUint32};
 use crate::boundary::Status;
 use crate::handles::Handle;
 
+mod accounts;
 mod buffer;
 mod dialect;
 mod iov;
@@ -22,11 +23,12 @@ mod libkrb5;
 mod lucid;
 mod oid;
 
+pub use accounts::Nss;
 use buffer::buffer;
 pub use buffer::{BufferPointer, BufferSetSlot, InBuffer, OutBuffer, StaticBuffer};
 pub use dialect::Dialect;
 pub use iov::InOutIov;
-pub use libkrb5::InCcache;
+pub use libkrb5::{Foreign, LibKrb5};
 pub use lucid::{InLucid, LucidSlot};
 pub use oid::{
     InOid, InOidSet, OidPointer, OidSetPointer, OidSetSlot, StaticOid, StaticOidSet, leak,

@@ -149,24 +149,7 @@ impl<'a> Acquire<'a> {
             .into());
         }
         let added = self.acquire_by(io).await?;
-        let mut elements = cred.elements.to_vec();
-        for new in added.elements.iter() {
-            match elements
-                .iter_mut()
-                .find(|old| old.mechanism == new.mechanism)
-            {
-                None => elements.push(new.clone()),
-                Some(old) => {
-                    old.tickets = old.tickets.take().or_else(|| new.tickets.clone());
-                    old.keys = old.keys.take().or_else(|| new.keys.clone());
-                }
-            }
-        }
-        Ok(Credential {
-            elements: elements.into(),
-            enctypes: cred.enctypes.clone(),
-            neg_mechs: cred.neg_mechs.clone(),
-        })
+        Ok(cred.joined_by(&added))
     }
 
     fn known_mechanisms(&self) -> Result<Vec<Oid>, CredentialError> {

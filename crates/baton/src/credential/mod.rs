@@ -36,7 +36,7 @@ pub use self::cred_store::{CredStore, Verify};
 pub use self::error::CredentialError;
 pub use self::export::TokenError;
 pub use self::inquire::{CredentialFacts, ElementFacts, Lifetime};
-use self::keys::{Keys, Source};
+use self::keys::{Keys, OwnRcache, Source};
 pub use self::store::{StoreCred, Stored};
 use self::tickets::Tickets;
 pub use self::verify::VerifyError;
@@ -377,6 +377,47 @@ impl Credential {
             enctypes: Some(known),
             ..self.clone()
         })
+    }
+
+    /// The same credential, which notices replays where `name` says, in MIT's notation (`file2:/var/lib/web/rcache`), and not where the
+    /// environment does (`gss_krb5_set_cred_rcache`). It must be able to accept.
+    pub fn with_rcache(&self, env: &Environment, name: &str) -> Result<Self, Error> {
+        self.first(Element::keys)?;
+        let rcache = OwnRcache::named(env, name.to_owned())?;
+        let with = |keys: &Arc<Keys>| {
+            Arc::new(Keys {
+                rcache: Some(rcache.clone()),
+                ..Keys::clone(keys)
+            })
+        };
+        let elements = self.elements.iter().map(|element| Element {
+            keys: element.keys.as_ref().map(with),
+            ..element.clone()
+        });
+        Ok(Self {
+            elements: elements.collect(),
+            ..self.clone()
+        })
+    }
+
+    /// This credential, and what `other` has and it has not: tickets, keys, mechanisms. The limits are this one's.
+    #[must_use]
+    pub fn joined_by(&self, other: &Self) -> Self {
+        let mut elements = self.elements.to_vec();
+        for new in other.elements.iter() {
+            let old = |old: &&mut Element| old.mechanism == new.mechanism;
+            match elements.iter_mut().find(old) {
+                None => elements.push(new.clone()),
+                Some(old) => {
+                    old.tickets = old.tickets.take().or_else(|| new.tickets.clone());
+                    old.keys = old.keys.take().or_else(|| new.keys.clone());
+                }
+            }
+        }
+        Self {
+            elements: elements.into(),
+            ..self.clone()
+        }
     }
 
     /// The same credential, for negotiations among these mechanisms (`GSS_Set_neg_mechs`, RFC 4178 Appendix B.1), where a handshake
