@@ -9,6 +9,7 @@ use krb5::formats::auth_to_local::{LocalNames, RuleError};
 use krb5::principal::Principal;
 
 use crate::Environment;
+use crate::host::accounts::Account;
 use crate::host::k5login::{self, K5login};
 
 /// Why a name is no local user's.
@@ -83,13 +84,16 @@ impl Environment {
         }
         let settings = self.settings();
         let account = self.accounts().by_name(user);
-        let file = match account.map_err(LocalNameError::Accounts)? {
-            Some(account) => k5login::look_up(&account, &principal, settings),
+        let account = account.map_err(LocalNameError::Accounts)?;
+        let file = match &account {
+            Some(account) => k5login::look_up(account, &principal, settings),
             None => K5login::Unlisted,
         };
         match file {
             K5login::Listed => Ok(true),
+            // What denies goes before what allows, as with MIT's modules.
             K5login::Unlisted if settings.k5login_authoritative => Ok(false),
+            _ if self.is_by_sssd(&principal, user, account.as_ref())? => Ok(true),
             // Rules that cannot be followed allow nobody anything.
             _ => Ok(self.local(&principal)?.as_deref() == Some(user)),
         }
@@ -104,7 +108,38 @@ impl Environment {
         Ok(account.uid)
     }
 
+    /// The user of this host whom sssd knows under the principal's name, where its module is configured. The module asks sssd
+    /// alone; no other directory has users of such names.
+    fn of_sssd(&self, principal: &Principal) -> Result<Option<Account>, LocalNameError> {
+        let name = String::from_utf8(principal.to_bytes()).ok();
+        let Some(name) = name.filter(|_| self.settings().localauth_sssd) else {
+            return Ok(None);
+        };
+        let found = self.accounts().by_name(&name);
+        found.map_err(LocalNameError::Accounts)
+    }
+
+    /// Whether the principal is `user` for sssd's module: by the same name, or the same number.
+    fn is_by_sssd(
+        &self,
+        principal: &Principal,
+        user: &str,
+        account: Option<&Account>,
+    ) -> Result<bool, LocalNameError> {
+        if !self.settings().localauth_sssd {
+            return Ok(false);
+        }
+        if principal.to_bytes().eq_ignore_ascii_case(user.as_bytes()) {
+            return Ok(true);
+        }
+        let known = self.of_sssd(principal)?;
+        Ok(known.is_some_and(|known| account.is_some_and(|account| account.uid == known.uid)))
+    }
+
     fn local(&self, principal: &Principal) -> Result<Option<String>, LocalNameError> {
+        if let Some(account) = self.of_sssd(principal)? {
+            return Ok(Some(account.name));
+        }
         let settings = self.settings();
         let realm = settings.default_realm.as_deref();
         let realm = realm.ok_or(LocalNameError::NoDefaultRealm)?;
@@ -205,6 +240,39 @@ mod tests {
         let error = uid("carol@R").unwrap_err();
         assert!(error.to_string().ends_with("this host has no user carol"));
         assert!(uid("carol@OTHER").is_err());
+    }
+
+    #[test]
+    fn where_sssds_module_is_configured_its_users_are_principals_too() {
+        let mut host = Host::new();
+        let (uid, home) = (geteuid().as_raw(), host.dir.path().display().to_string());
+        let of_sssd = format!(
+            "alice:x:{uid}:0::{home}/alice:/bin/sh\nAl@OTHER:x:{uid}:0::{home}/alice:/bin/sh\n\
+             carol@OTHER:x:{}:0::{home}/carol:/bin/sh\n",
+            uid + 2
+        );
+        host.file("passwd", &of_sssd, 0o644);
+        assert!(!host.may("Al@OTHER", "alice"));
+        assert!(
+            host.env()
+                .localname(&Name::krb5_principal("Al@OTHER"))
+                .is_err()
+        );
+
+        host.settings.localauth_sssd = true;
+        assert!(host.may("Al@OTHER", "alice"), "the same number");
+        assert!(host.may("CAROL@OTHER", "carol@OTHER"), "the same name");
+        assert!(!host.may("carol@OTHER", "alice"), "another number");
+        assert!(!host.may("al@OTHER", "alice"), "whom sssd does not know");
+        assert!(host.may("alice@R", "alice"), "the rules count as before");
+        let local = |name: &str| host.env().localname(&Name::krb5_principal(name));
+        assert_eq!(local("carol@OTHER").unwrap(), "carol@OTHER");
+        assert_eq!(local("boss@R").unwrap(), "alice");
+        // A file that lists others denies, whatever sssd says.
+        host.file("alice/.k5login", "x@R\n", 0o644);
+        assert!(!host.may("Al@OTHER", "alice"));
+        host.settings.k5login_authoritative = false;
+        assert!(host.may("Al@OTHER", "alice"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod address;
 mod io;
 mod locate;
 pub(super) mod srv;
+mod sssd;
 mod transport;
 
 use std::time::{Duration, Instant};

@@ -82,6 +82,8 @@ pub struct Settings {
     pub k5login_authoritative: bool,
     /// Where those files are, by users' names; else `.k5login` in their home directories.
     pub k5login_directory: Option<String>,
+    /// Whether sssd's `localauth` module is in `[plugins]`: then the users of this host may be found under principals' names.
+    pub localauth_sssd: bool,
     /// Whether KDCs are found through DNS.
     pub dns_lookup_kdc: bool,
     /// Requests longer than this go over TCP first.
@@ -134,6 +136,7 @@ impl Default for Settings {
             qualify_shortname: None,
             k5login_authoritative: true,
             k5login_directory: None,
+            localauth_sssd: false,
             dns_lookup_kdc: true,
             udp_preference_limit: 1465,
             request_timeout: None,
@@ -182,6 +185,7 @@ impl Settings {
             qualify_shortname: libdefaults.string("qualify_shortname"),
             k5login_authoritative: libdefaults.boolean("k5login_authoritative", true)?,
             k5login_directory: libdefaults.string("k5login_directory"),
+            localauth_sssd: has_module(profile, "localauth", "sssd"),
             dns_lookup_kdc: libdefaults.dns_lookup_kdc()?,
             udp_preference_limit: libdefaults
                 .udp_preference_limit(defaults.udp_preference_limit)?,
@@ -191,6 +195,26 @@ impl Settings {
             capaths: Capaths::read(profile),
         })
     }
+}
+
+/// Whether `[plugins]` has the module `name` of `interface` (`module = NAME:PATH`), and neither disables it nor enables others alone.
+fn has_module(profile: &Profile, interface: &str, name: &str) -> bool {
+    let values = |relation| {
+        let relations = profile.relations(&["plugins", interface, relation]);
+        relations
+            .into_iter()
+            .map(|found| found.value.as_str())
+            .collect::<Vec<_>>()
+    };
+    let is_named = |module: &&str| {
+        module
+            .split_once(':')
+            .is_some_and(|(known, _)| known == name)
+    };
+    let only = values("enable_only");
+    values("module").iter().any(is_named)
+        && !values("disable").contains(&name)
+        && (only.is_empty() || only.contains(&name))
 }
 
 /// What MIT's code caps `udp_preference_limit` at: a larger datagram would not arrive.

@@ -1,11 +1,13 @@
-//! Which hosts are a realm's KDCs: those in `[realms]`, else those that DNS names.
+//! Which hosts are a realm's KDCs: those that sssd names, else those in `[realms]`, else those that DNS names.
 
+use std::path::Path;
 use std::time::Instant;
 
 use krb5::formats::settings::{Server, ServerAddress, Settings, Transport};
 
 use super::address;
 use super::srv::{self, SrvError};
+use super::sssd;
 use super::transport::Endpoint;
 
 /// The port of KDCs (RFC 4120 §7.2.1).
@@ -53,9 +55,20 @@ pub(super) fn endpoints(
     realm: &[u8],
     deadline: Instant,
 ) -> Result<Vec<Endpoint>, LocateError> {
+    endpoints_with(Path::new(sssd::PUBLIC), settings, realm, deadline)
+}
+
+fn endpoints_with(
+    public: &Path,
+    settings: &Settings,
+    realm: &[u8],
+    deadline: Instant,
+) -> Result<Vec<Endpoint>, LocateError> {
     let name = || String::from_utf8_lossy(realm).into_owned();
     let configured = settings.realms.get(realm).map(|realm| realm.kdc.as_slice());
+    let known = sssd::servers(public, realm);
     let servers = match configured {
+        _ if !known.is_empty() => known,
         Some(servers) if !servers.is_empty() => {
             let addresses: Vec<_> = servers.iter().filter_map(address_of).cloned().collect();
             if addresses.is_empty() {
@@ -140,5 +153,55 @@ fn from_dns(realm: &[u8], deadline: Instant) -> Result<Vec<ServerAddress>, Locat
             cause,
         }),
         _ => Err(LocateError::NoService(name())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use krb5::formats::settings::{Realm, Realms};
+
+    use super::*;
+
+    #[test]
+    fn what_sssd_has_found_goes_before_what_is_configured() {
+        let public = tempfile::tempdir().unwrap();
+        let mut realms = Realms::default();
+        let kdc = vec![Server::Address(ServerAddress {
+            host: "192.0.2.1".to_owned(),
+            port: None,
+            transport: None,
+        })];
+        let realm = Realm {
+            kdc,
+            ..Realm::default()
+        };
+        realms.insert("EXAMPLE.TEST", realm);
+        let settings = Settings {
+            realms,
+            dns_lookup_kdc: false,
+            ..Settings::default()
+        };
+        let found = |realm: &str| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let found = endpoints_with(public.path(), &settings, realm.as_bytes(), deadline);
+            found.map(|all| {
+                all.iter()
+                    .map(|one| one.address.to_string())
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(found("EXAMPLE.TEST").unwrap(), ["192.0.2.1:88"; 2]);
+        std::fs::write(
+            public.path().join("kdcinfo.EXAMPLE.TEST"),
+            "192.0.2.2:750\n",
+        )
+        .unwrap();
+        assert_eq!(found("EXAMPLE.TEST").unwrap(), ["192.0.2.2:750"; 2]);
+        assert!(matches!(
+            found("OTHER.TEST"),
+            Err(LocateError::NotConfigured(_))
+        ));
     }
 }

@@ -334,3 +334,23 @@ fn a_damaged_server_is_none_or_has_a_host() {
         }
     }
 }
+
+#[test]
+fn sssds_module_is_there_if_it_is_named_and_not_disabled() {
+    let read = |lines: &str| {
+        let text = format!("[plugins]\n localauth = {{\n{lines} }}\n");
+        settings(&text).unwrap().localauth_sssd
+    };
+    let module = "  module = sssd:/usr/lib/sssd/modules/sssd_krb5_localauth_plugin.so\n";
+    assert!(read(module));
+    assert!(read(&format!("  module = other:other.so\n{module}")));
+    assert!(read(&format!(
+        "{module}  enable_only = sssd\n  enable_only = names\n"
+    )));
+    assert!(!read(""));
+    assert!(!read("  module = other:sssd.so\n"));
+    assert!(!read("  enable_only = sssd\n"));
+    assert!(!read(&format!("{module}  disable = sssd\n")));
+    assert!(!read(&format!("{module}  enable_only = names\n")));
+    assert!(!settings("").unwrap().localauth_sssd);
+}
