@@ -294,7 +294,13 @@ entry! {
         output.clear();
         let handle = context.get().ok_or(Status::INACCESSIBLE_WRITE.with(Major::NoContext))?;
         context.set(None);
-        CONTEXTS.remove(handle).ok_or(Status::from(Major::NoContext))?;
+        let object = CONTEXTS.remove(handle).ok_or(Status::from(Major::NoContext))?;
+        // Calls of other threads that run may finish first.
+        let mut state = object.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let State::Open(context) = std::mem::replace(&mut *state, State::Dead) {
+            // One that was imported and not used is there for another import; any other ends.
+            context.give_back();
+        }
         Ok(COMPLETE)
     }
 

@@ -28,14 +28,15 @@ entry! {
         Ok(COMPLETE)
     }
 
-    /// `gss_import_sec_context` (RFC 2744 §5.18).
+    /// `gss_import_sec_context` (RFC 2744 §5.18). Programs import a token to look at it, delete the context and import the token again:
+    /// until its first use the token can be given back.
     fn gss_import_sec_context(minor, token: InBuffer, context: HandleSlot) {
         let context = context.required()?;
         context.set(None);
         let token = token.get()?.filter(|token| !token.is_empty());
         let token = token.ok_or(Status::INACCESSIBLE_READ.with(Major::DefectiveToken))?;
         let token = Token::from(token);
-        let imported = Context::import(&environment::current()?, &token)?;
+        let imported = Context::import_returnable(&environment::current()?, &token)?;
         let initiating = imported.facts().locally_initiated;
         let handle = context::insert_open(imported, initiating)?;
         context.set(Some(handle));

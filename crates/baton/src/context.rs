@@ -1,16 +1,19 @@
 //! An established context: it protects messages, and it changes hands.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use gss_core::inquire::Lucid;
-use gss_core::mechanism::{NotOffered, PrfKey, SecurityContext};
+use gss_core::mechanism::{NotOffered, PrfKey, Restore, SecurityContext};
 use gss_core::name::MechName;
 use gss_transfer::Carrier;
 use gss_transfer::export::{Exporter, Sealed};
-use gss_transfer::import::Importer;
+use gss_transfer::import::{Importer, Returnable};
 use gss_transfer::policy::{Policy, Terms};
 use once::{ForkMark, Leaving, OnceStore};
+use wire::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::copied::{self, Copied};
@@ -50,6 +53,8 @@ use crate::{Error, Facts, Order, Unwrapped};
 pub struct Context {
     env: Environment,
     inner: Copied<dyn SecurityContext>,
+    /// What the token can be given back with.
+    returnable: Option<Box<Kept>>,
 }
 
 /// A message that was verified.
@@ -151,6 +156,7 @@ impl Context {
         Self {
             env: env.clone(),
             inner: Copied::new(mark, inner),
+            returnable: None,
         }
     }
 
@@ -205,7 +211,7 @@ impl Context {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
-        self.inner.here()?.wrap(confidential, message, out)
+        self.here()?.wrap(confidential, message, out)
     }
 
     /// `GSS_Unwrap`: the message in `token`.
@@ -217,19 +223,19 @@ impl Context {
 
     /// `GSS_Unwrap`: appends the message in `token` to `out`, which is left as it was on an error.
     pub fn unwrap_into(&self, token: &[u8], out: &mut Vec<u8>) -> Result<Unwrapped, Error> {
-        self.inner.here()?.unwrap(token, out)
+        self.here()?.unwrap(token, out)
     }
 
     /// `GSS_GetMIC`: a token that proves `message`, which travels beside it.
     pub fn get_mic(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut token = Vec::new();
-        self.inner.here()?.get_mic(message, &mut token)?;
+        self.here()?.get_mic(message, &mut token)?;
         Ok(token)
     }
 
     /// `GSS_VerifyMIC`: whether `token` proves `message`, and where it stands in the sequence.
     pub fn verify_mic(&self, message: &[u8], token: &[u8]) -> Result<Order, Error> {
-        self.inner.here()?.verify_mic(message, token)
+        self.here()?.verify_mic(message, token)
     }
 
     /// `GSS_Wrap_size_limit`: the longest message whose token has at most `token_size` bytes; 0 if none has.
@@ -260,7 +266,7 @@ impl Context {
         input: &[u8],
         length: usize,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.inner.here()?.pseudo_random(key, input, length)
+        self.here()?.pseudo_random(key, input, length)
     }
 
     /// `GSS_Process_context_token` (RFC 2743 §2.2.4): a token of the peer's about the context itself. Kerberos has none (RFC 4121
@@ -356,6 +362,74 @@ impl Context {
         imported.map_err(|error| import_refused(env, error))
     }
 
+    /// The same for one who may only want to look: a context that was not used can be [given back](Self::give_back), for a minute.
+    ///
+    /// Until it is used this process keeps the one-time key, and so does each copy that a `fork` makes of it; whoever reads its memory
+    /// until then could import a recorded token again once the context is given back.
+    pub fn import_returnable(env: &Environment, token: &Token) -> Result<Self, Error> {
+        let imported = env
+            .transfer_store()
+            .and_then(|store| Self::import_kept(env, store, token.as_ref()));
+        imported.map_err(|error| import_refused(env, error))
+    }
+
+    fn import_kept(
+        env: &Environment,
+        store: &OnceStore,
+        token: &[u8],
+    ) -> Result<Self, gss_transfer::Error> {
+        // Counted before the context is there: a fork at any time after is seen.
+        let forks = once::forks();
+        let mark = copied::mark()?.unused();
+        let imported =
+            importer(env, store, Carrier::Store, &env.mechanisms()).import_returnable(token);
+        crate::stack::wipe();
+        let (inner, returnable) = imported?;
+        let mut context = Self::new(env, mark, inner);
+        context.returnable =
+            forks.map(|forks| Box::new(Kept::new(returnable, forks, env.now() + RETURNABLE)));
+        context.is_imported();
+        Ok(context)
+    }
+
+    /// Gives up a context that was [imported](Self::import_returnable) and not used: its token is good again, for whoever its policy admits
+    /// and until it would have expired. Tells whether it is.
+    ///
+    /// Use is a message protected or verified, bytes derived, a key or the lucid form given out, another export; asking for names,
+    /// flags or the lifetime is none. Once any copy was used, after a minute, or where this process has called `fork` since the import
+    /// or is the child of such a call, the context just ends.
+    pub fn give_back(self) -> bool {
+        let Self {
+            env,
+            inner,
+            returnable,
+        } = self;
+        let Some(returnable) = returnable.and_then(|kept| kept.take(&env)) else {
+            return false;
+        };
+        if !inner.leave_unused() {
+            return false;
+        }
+        let facts = inner.anywhere().facts().clone();
+        // The context is nowhere any more before its token is good again.
+        drop(inner);
+        let given = env
+            .transfer_store()
+            .and_then(|store| returnable.give_back(store));
+        crate::stack::wipe();
+        match given {
+            Ok(()) => {
+                env.counters().given_back();
+                tracing::info!(initiator = %facts.initiator, acceptor = %facts.acceptor, "context given back");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(initiator = %facts.initiator, %error, "context not given back: it has ended");
+                false
+            }
+        }
+    }
+
     /// Seals this context for a socket; it is as it was, and given back to its copies unless it is told that it has gone.
     pub(crate) fn seal(
         &self,
@@ -394,8 +468,17 @@ impl Context {
             .map_err(gss_transfer::Error::Policy)
     }
 
-    /// The mechanism's context, if it is here.
+    /// The mechanism's context for a use, if it is here. From the first one on its token is not given back.
     pub(crate) fn here(&self) -> Result<&dyn SecurityContext, Error> {
+        let (_, inner) = self.inner.used()?;
+        if let Some(kept) = &self.returnable {
+            kept.forget();
+        }
+        Ok(inner)
+    }
+
+    /// The same, to look at it.
+    pub(crate) fn looked_at(&self) -> Result<&dyn SecurityContext, Error> {
         self.inner.here()
     }
 
@@ -410,7 +493,7 @@ impl Context {
 
     /// The context is not here any more: wiped, counted, logged.
     pub(crate) fn leave(self) {
-        let Self { env, inner } = self;
+        let Self { env, inner, .. } = self;
         let facts = inner.anywhere().facts();
         tracing::info!(
             initiator = %facts.initiator,
@@ -444,25 +527,83 @@ impl Context {
         token: &[u8],
     ) -> Result<Self, gss_transfer::Error> {
         let mark = copied::mark()?;
-        let imported = Importer {
-            store,
-            carrier,
-            identify: &identity::of_this_process,
-            now: env.now(),
-            mechanisms: &env.mechanisms(),
-        }
-        .import(token);
+        let imported = importer(env, store, carrier, &env.mechanisms()).import(token);
         // The one-time key, of a refused import too.
         crate::stack::wipe();
         let inner = imported?;
         let context = Self::new(env, mark, inner);
-        env.counters().imported();
+        context.is_imported();
+        Ok(context)
+    }
+
+    /// It is here: counted, logged.
+    fn is_imported(&self) {
+        self.env.counters().imported();
         tracing::info!(
-            initiator = %context.facts().initiator,
-            acceptor = %context.facts().acceptor,
+            initiator = %self.facts().initiator,
+            acceptor = %self.facts().acceptor,
             "context imported"
         );
-        Ok(context)
+    }
+}
+
+fn importer<'a>(
+    env: &Environment,
+    store: &'a OnceStore,
+    carrier: Carrier,
+    mechanisms: &'a [&'a dyn Restore],
+) -> Importer<'a> {
+    Importer {
+        store,
+        carrier,
+        identify: &identity::of_this_process,
+        now: env.now(),
+        mechanisms,
+    }
+}
+
+/// How long after its import an unused context can be given back.
+const RETURNABLE: Duration = Duration::from_secs(60);
+
+/// What an unused context is given back with, until it is used.
+struct Kept {
+    returnable: Mutex<Option<Returnable>>,
+    is_there: AtomicBool,
+    /// How often processes had forked before the import.
+    forks: u64,
+    until: Timestamp,
+}
+
+impl Kept {
+    const fn new(returnable: Returnable, forks: u64, until: Timestamp) -> Self {
+        Self {
+            returnable: Mutex::new(Some(returnable)),
+            is_there: AtomicBool::new(true),
+            forks,
+            until,
+        }
+    }
+
+    /// The context is used: the one-time key is erased.
+    fn forget(&self) {
+        if !self.is_there.load(Ordering::Relaxed) {
+            return;
+        }
+        // Never waits: in a child, a lock stays locked that another thread held at the moment of the `fork`.
+        let mut returnable = match self.returnable.try_lock() {
+            Ok(returnable) => returnable,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        *returnable = None;
+        self.is_there.store(false, Ordering::Relaxed);
+    }
+
+    fn take(self, env: &Environment) -> Option<Returnable> {
+        let is_this_process = once::forks() == Some(self.forks);
+        let returnable = self.returnable.into_inner();
+        let returnable = returnable.unwrap_or_else(PoisonError::into_inner);
+        returnable.filter(|_| is_this_process && env.now() < self.until)
     }
 }
 

@@ -30,6 +30,18 @@ impl<T: ?Sized> Copied<T> {
         Ok(&self.inner)
     }
 
+    /// For a use, and whether it is the first.
+    pub(crate) fn used(&self) -> Result<(bool, &T), Error> {
+        let used = self.mark.used();
+        let first = used.map_err(gss_transfer::Error::HandedOn)?;
+        Ok((first, &self.inner))
+    }
+
+    /// Takes it away from all copies, if none of them was used: tells whether.
+    pub(crate) fn leave_unused(&self) -> bool {
+        self.mark.leave_unused()
+    }
+
     /// For what is no secret and never changes.
     pub(crate) fn anywhere(&self) -> &T {
         &self.inner

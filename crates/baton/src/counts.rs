@@ -12,6 +12,8 @@ pub struct TransferCounts {
     pub exported: u64,
     /// Contexts imported.
     pub imported: u64,
+    /// Imported contexts that nobody used, and whose tokens were given back.
+    pub given_back: u64,
     /// Handshakes exported half open.
     pub half_open_exported: u64,
     /// Handshakes imported half open.
@@ -38,6 +40,7 @@ pub struct TransferCounts {
 pub(crate) struct Counters {
     exported: AtomicU64,
     imported: AtomicU64,
+    given_back: AtomicU64,
     half_open_exported: AtomicU64,
     half_open_imported: AtomicU64,
     export_failed: AtomicU64,
@@ -56,6 +59,7 @@ impl Counters {
         TransferCounts {
             exported: read(&self.exported),
             imported: read(&self.imported),
+            given_back: read(&self.given_back),
             half_open_exported: read(&self.half_open_exported),
             half_open_imported: read(&self.half_open_imported),
             export_failed: read(&self.export_failed),
@@ -75,6 +79,10 @@ impl Counters {
 
     pub(crate) fn imported(&self) {
         add(&self.imported);
+    }
+
+    pub(crate) fn given_back(&self) {
+        add(&self.given_back);
     }
 
     pub(crate) fn half_open_exported(&self) {

@@ -15,6 +15,7 @@ impl Context {
     /// their own keys from it; for anything new [`pseudo_random`](Self::pseudo_random) is the better source, because it does not
     /// give away what protects this context's messages.
     pub fn session_key(&self) -> Result<SessionKey, Error> {
+        self.here()?;
         Ok(self.more()?.session_key())
     }
 
@@ -43,11 +44,13 @@ impl Context {
 
     /// `GSS_Inquire_sec_context_by_oid`: one of these by the OID that MIT krb5 gives it, in the form that C programs get.
     pub fn inquire_by_oid(&self, oid: &Oid) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
+        // One of them is the session key.
+        self.here()?;
         self.more()?.by_oid(oid)
     }
 
     fn more(&self) -> Result<&dyn Inquire, Error> {
-        let inquire = self.here()?.inquire();
+        let inquire = self.looked_at()?.inquire();
         inquire.ok_or_else(|| NotOffered("such fact").into())
     }
 }

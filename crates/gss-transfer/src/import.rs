@@ -9,8 +9,9 @@
 //! ```
 
 use gss_core::mechanism::{Dormant, Restore, SecurityContext};
-use once::{OnceStore, StoreError, TakeError};
+use once::{OnceStore, StoreError, Tag, TakeError};
 use wire::time::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::deposit::{Carrier, Deposit};
 use crate::envelope::Envelope;
@@ -38,6 +39,22 @@ impl Importer<'_> {
         let admitted = found.admit(self.identify, self.carrier)?;
         let dormant = admitted.open(self)?;
         dormant.wake(self.store)
+    }
+
+    /// The same, and what the token is [given back](Returnable::give_back) with.
+    pub fn import_returnable(
+        &self,
+        token: &[u8],
+    ) -> Result<(Box<dyn SecurityContext>, Returnable), Error> {
+        let admitted = self.find(token)?.admit(self.identify, self.carrier)?;
+        let Admitted(Found { envelope, deposit }) = &admitted;
+        let returnable = Returnable {
+            tag: envelope.tag,
+            deposit: deposit.encode(),
+            expires: deposit.expires,
+        };
+        let dormant = admitted.open(self)?;
+        Ok((dormant.wake(self.store)?, returnable))
     }
 
     /// Puts a deposit that came in a message beside `token` into the store, from where [`import`](Self::import) takes it.
@@ -74,6 +91,26 @@ impl Importer<'_> {
             return Err(Error::TokenExpired);
         }
         Ok(Found { envelope, deposit })
+    }
+}
+
+/// The deposit of a context that was imported and may turn out not to be wanted: it holds the one-time key, and wipes itself.
+pub struct Returnable {
+    tag: Tag,
+    deposit: Zeroizing<Vec<u8>>,
+    expires: Timestamp,
+}
+
+impl Returnable {
+    /// Makes the deposit that was taken again: same tag, same key, same terms, same expiry. The context must be nowhere any more,
+    /// and must not have been used.
+    pub fn give_back(self, store: &OnceStore) -> Result<(), Error> {
+        store
+            .put(&self.tag, &self.deposit, self.expires)
+            .map_err(|error| match error {
+                StoreError::Expired => Error::TokenExpired,
+                other => Error::Store(other),
+            })
     }
 }
 

@@ -12,6 +12,8 @@ use crate::map::SharedPage;
 
 const HERE: u8 = 0;
 const GONE: u8 = 1;
+/// Here, and not used yet by any copy.
+const UNUSED: u8 = 2;
 
 /// Tells all copies that `fork` makes of a thing whether one of them has gone.
 ///
@@ -47,6 +49,13 @@ impl ForkMark {
         Self::on(&Page::new()?)
     }
 
+    /// The same, of a thing that counts as unused until the first [use](Self::used) in any process.
+    #[must_use]
+    pub fn unused(self) -> Self {
+        self.byte().store(UNUSED, Ordering::Release);
+        self
+    }
+
     fn on(page: &Arc<Page>) -> io::Result<Self> {
         Page::next(page).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
@@ -54,18 +63,41 @@ impl ForkMark {
     /// Whether the thing is still here, as far as the other copies go.
     pub fn check(&self) -> Result<(), Gone> {
         match self.byte().load(Ordering::Acquire) {
-            HERE => Ok(()),
+            GONE => Err(Gone),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same before a use of the thing, and whether it is the first one. Of a first use and a [return](Self::leave_unused) that
+    /// race, in whatever processes, one happens.
+    pub fn used(&self) -> Result<bool, Gone> {
+        match self.byte().load(Ordering::Acquire) {
+            HERE => Ok(false),
+            UNUSED => match self.swap(UNUSED, HERE) {
+                Ok(_) => Ok(true),
+                Err(HERE) => Ok(false),
+                Err(_) => Err(Gone),
+            },
             _ => Err(Gone),
         }
+    }
+
+    /// Takes the thing away from all copies, if none of them was used: tells whether.
+    pub fn leave_unused(&self) -> bool {
+        self.swap(UNUSED, GONE).is_ok()
     }
 
     /// Begins to take the thing away from all copies, in one atomic step: of those that race, one gets `Ok`. Until
     /// [it is gone](Leaving::gone), dropping what this returns gives it back.
     pub fn leave(&self) -> Result<Leaving<'_>, Gone> {
+        self.used()?;
+        let left = self.swap(HERE, GONE);
+        left.map(|_| Leaving(self)).map_err(|_| Gone)
+    }
+
+    fn swap(&self, from: u8, to: u8) -> Result<u8, u8> {
         self.byte()
-            .compare_exchange(HERE, GONE, Ordering::AcqRel, Ordering::Acquire)
-            .map(|_| Leaving(self))
-            .map_err(|_| Gone)
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
     }
 
     fn byte(&self) -> &AtomicU8 {
@@ -188,6 +220,48 @@ mod tests {
         let answer = is_made.recv_timeout(std::time::Duration::from_secs(20));
         assert_eq!(answer, Ok(Ok(())));
         drop(held);
+    }
+
+    #[test]
+    fn what_was_used_is_not_returned_and_what_was_returned_is_not_used() {
+        let mark = ForkMark::new().unwrap().unused();
+        assert_eq!(mark.check(), Ok(()));
+        assert_eq!(mark.used(), Ok(true));
+        assert_eq!(mark.used(), Ok(false));
+        assert!(!mark.leave_unused());
+        let mark = ForkMark::new().unwrap().unused();
+        assert!(mark.leave_unused() && !mark.leave_unused());
+        assert_eq!((mark.check(), mark.used()), (Err(Gone), Err(Gone)));
+        assert!(mark.leave().is_err());
+        // One that never was unused cannot be returned, nor one that is on its way.
+        let mark = ForkMark::new().unwrap();
+        assert_eq!(mark.used(), Ok(false));
+        assert!(!mark.leave_unused());
+        let mark = ForkMark::new().unwrap().unused();
+        let leaving = mark.leave().unwrap();
+        assert!(!mark.leave_unused());
+        drop(leaving);
+        assert_eq!(mark.used(), Ok(false));
+        assert!(!mark.leave_unused());
+    }
+
+    #[test]
+    fn of_uses_and_a_return_that_race_one_kind_happens() {
+        for _ in 0..500 {
+            let mark = ForkMark::new().unwrap().unused();
+            let (uses, returned) = thread::scope(|scope| {
+                let uses = [(); 3].map(|()| scope.spawn(|| mark.used()));
+                let returned = scope.spawn(|| mark.leave_unused());
+                (
+                    uses.map(|used| used.join().unwrap()),
+                    returned.join().unwrap(),
+                )
+            });
+            assert_eq!(uses.iter().all(Result::is_err), returned, "{uses:?}");
+            assert_eq!(uses.iter().any(Result::is_ok), !returned, "{uses:?}");
+            let first = uses.iter().filter(|used| **used == Ok(true)).count();
+            assert_eq!(first, usize::from(!returned));
+        }
     }
 
     /// Sixteen bytes where the thing is, and one of a page.

@@ -1,17 +1,38 @@
 //! The shared map: the one module with `unsafe`.
 //!
-//! Outside it a map is a slice of atomic words, or is gone; and a page is a count and a slice of atomic bytes.
+//! Outside it a map is a slice of atomic words, or is gone; a page is a count and a slice of atomic bytes; and forks are a number.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap};
 use rustix::process::{Pid, getpid};
 
 const PAGE: usize = 4096;
+
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// How often this process and those that it is a copy of have called `fork` since somebody asked first; `None` where they cannot be
+/// counted. A copy that was made by the system call itself, past the C library, is not counted.
+pub(crate) fn forks() -> Option<u64> {
+    static COUNTED: AtomicBool = AtomicBool::new(false);
+    extern "C" fn before() {
+        FORKS.fetch_add(1, Ordering::SeqCst);
+    }
+    if !COUNTED.load(Ordering::Acquire) {
+        // Threads that race count each fork more than once, which tells the same.
+        // SAFETY: the handler is a function that touches an atomic alone, and the C library forgets it when this code is unloaded.
+        let failed = unsafe { libc::pthread_atfork(Some(before), None, None) };
+        if failed != 0 {
+            return None;
+        }
+        COUNTED.store(true, Ordering::Release);
+    }
+    Some(FORKS.load(Ordering::SeqCst))
+}
 
 /// Knows whether this process is a child of the one that made it.
 ///

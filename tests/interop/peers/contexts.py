@@ -28,7 +28,11 @@ for mechanism in [gssapi.MechType.kerberos, gssapi.OID.from_int_seq("1.3.6.1.5.5
     raw.wrap_iov(client, buffers, True)
     whole = b"".join(buffer.value or b"" for buffer in buffers)
     print(server.unwrap(whole).message)
-    moved = gssapi.SecurityContext(token=server.export())
+    token = server.export()
+    looked_at = gssapi.SecurityContext(token=token)
+    print(looked_at.initiator_name, looked_at.locally_initiated)
+    del looked_at
+    moved = gssapi.SecurityContext(token=token)
     print(moved.initiator_name, moved.unwrap(client.wrap(b"again", True).message))
     print(gssapi.Credentials(token=mine.export()).name)
 store = {"ccache": "MEMORY:another"}
