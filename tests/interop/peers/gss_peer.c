@@ -28,7 +28,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#ifndef GSS_PEER_GNU /* which has included GNU's header */
 #include <gssapi/gssapi.h>
+#endif
 #ifdef _GSSAPI_H_
 #include <gssapi/gssapi_ext.h> /* what Heimdal has in its gssapi.h */
 #endif

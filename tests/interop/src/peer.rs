@@ -395,6 +395,17 @@ pub fn program(vendor: Vendor) -> OsString {
 ///
 /// Under a name of this process at first, and then renamed, because test processes run side by side.
 pub fn compile(source: &str, package: &str, name: &str) -> PathBuf {
+    compile_with(source, package, name, None, &[])
+}
+
+/// The same with `more` options of the compiler's, and against what the files in `packages` tell of `package`, if there are any.
+pub fn compile_with(
+    source: &str,
+    package: &str,
+    name: &str,
+    packages: Option<&Path>,
+    more: &[&str],
+) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("peers")
         .join(source);
@@ -404,10 +415,14 @@ pub fn compile(source: &str, package: &str, name: &str) -> PathBuf {
         dir.join(format!("{name}.{}", std::process::id())),
         dir.join(name),
     );
-    let options = Command::new("pkg-config")
+    let mut options = Command::new("pkg-config");
+    options
         .args(["--cflags", "--libs"])
-        .args(package.split_whitespace())
-        .output();
+        .args(package.split_whitespace());
+    if let Some(packages) = packages {
+        options.env("PKG_CONFIG_PATH", packages);
+    }
+    let options = options.output();
     let options = options.unwrap_or_else(|e| panic!("pkg-config: {e}: run tests/install first"));
     assert!(
         options.status.success(),
@@ -417,6 +432,7 @@ pub fn compile(source: &str, package: &str, name: &str) -> PathBuf {
     let output = Command::new("cc")
         .args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"])
         .args([&own, &source])
+        .args(more)
         .args(options.split_whitespace())
         .output()
         .unwrap_or_else(|e| panic!("cc: {e}: run tests/install first"));
