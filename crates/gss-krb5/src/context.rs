@@ -202,11 +202,13 @@ impl SecurityContext for Context {
     /// The numbers of a batch follow each other, whatever else is sent meanwhile.
     fn wrap_many(&self, confidential: bool, batch: &mut [Batched<'_>]) -> Result<bool, GssError> {
         let first = self.sender.take(batch.len());
-        for (at, Batched { input, output }) in (0..).zip(batch) {
-            let seq = first.wrapping_add(at);
-            self.sender.wrap_into(confidential, seq, input, output);
-        }
+        self.sender.wrap_many(confidential, first, batch);
         Ok(confidential)
+    }
+
+    fn unwrap_many(&self, batch: &mut [Batched<'_>]) -> Vec<Result<Unwrapped, GssError>> {
+        let outcomes = self.receiver.unwrap_many(batch).into_iter();
+        outcomes.map(|outcome| Ok(outcome?)).collect()
     }
 
     fn pseudo_random(

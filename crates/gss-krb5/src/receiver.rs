@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use gss_core::mechanism::Unwrapped;
-use gss_core::message::{BufferKind, IoVec, at_most_one, the_one, with_list};
+use gss_core::message::{Batched, BufferKind, IoVec, at_most_one, the_one, with_list};
 use gss_core::sequence::{Order, SequenceWindow};
 use krb5_crypto::Piece;
 use zeroize::Zeroize;
@@ -43,6 +43,64 @@ impl Receiver {
         let opened = open(direction, header, &[], &mut out[start..])
             .and_then(|data| Ok((data, self.note(header.seq, header.flags.is_sealed())?)));
         self.keep(opened, start, out)
+    }
+
+    /// The same for each token of a batch. The encrypted ones are opened together; their numbers are noted in the batch's order.
+    pub(crate) fn unwrap_many(&self, batch: &mut [Batched<'_>]) -> Vec<Result<Unwrapped, Error>> {
+        let starts: Vec<_> = batch.iter().map(|each| each.output.len()).collect();
+        let mut headers = Vec::with_capacity(batch.len());
+        let mut opening = Vec::with_capacity(batch.len());
+        for Batched { input, output } in &mut *batch {
+            let begun = self.begin(input, output);
+            headers.push(
+                begun
+                    .as_ref()
+                    .map(|(header, direction, _)| (*header, *direction)),
+            );
+            opening.extend(
+                begun.map(|(_, direction, body)| krb5_crypto::Batched::new(direction.seal(), body)),
+            );
+        }
+        krb5_crypto::open_many(&mut opening);
+        let outcomes: Vec<_> = opening.iter().map(krb5_crypto::Batched::outcome).collect();
+        let mut outcomes = outcomes.into_iter();
+        let each = batch.iter_mut().zip(headers).zip(starts);
+        each.map(|((Batched { input, output }, begun), start)| {
+            let Some((header, direction)) = begun else {
+                return self.unwrap(input, output);
+            };
+            let authentic = outcomes.next().is_some_and(|outcome| outcome.is_ok());
+            let opened = authentic.then_some(()).ok_or(PeerMisbehaved::Integrity);
+            let opened = opened.map_err(Error::from).and_then(|()| {
+                let body = output.len() - start - direction.checksum;
+                let data = opened_data(direction, header, &output[start..][..body])?;
+                Ok((data, self.note(header.seq, true)?))
+            });
+            self.keep(opened, start, output)
+        })
+        .collect()
+    }
+
+    /// Appends the body of a sealed token to `out`, not rotated any more. `None` for a token that is not one.
+    fn begin<'o>(
+        &self,
+        token: &[u8],
+        out: &'o mut Vec<u8>,
+    ) -> Option<(WrapHeader, &Direction, &'o mut [u8])> {
+        if self.older(token).is_some() {
+            return None;
+        }
+        let (header, body) = WrapHeader::parse(token).ok()?;
+        let direction = self.direction(header.flags).ok()?;
+        if !header.flags.is_sealed() || body.len() < direction.checksum {
+            return None;
+        }
+        let (moved, rest) = body.split_at(self.rotation(header, body.len()));
+        let start = out.len();
+        out.reserve(body.len());
+        out.extend_from_slice(rest);
+        out.extend_from_slice(moved);
+        Some((header, direction, &mut out[start..]))
     }
 
     /// Leaves of what is behind `start` the message, or nothing.
@@ -320,6 +378,16 @@ fn open_sealed(
         seal.open_pieces(&mut pieces, checksum)
     };
     opened.map_err(|_| PeerMisbehaved::Integrity)?;
+    opened_data(direction, header, body)
+}
+
+/// The place of the message in a body that was opened.
+fn opened_data(
+    direction: &Direction,
+    header: WrapHeader,
+    body: &[u8],
+) -> Result<Range<usize>, Error> {
+    let start = direction.confounder.min(body.len());
     let plaintext = body.len() - start;
     let rest = (plaintext.checked_sub(HEADER)).ok_or(PeerMisbehaved::HeaderCopy)?;
     header_copy(header, &body[start + rest..])?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gss_core::message::{
-    BufferError, BufferKind, IoVec, IovLengths, Room, at_most_one, enough, the_one, with_list,
+    Batched, BufferError, BufferKind, IoVec, IovLengths, Room, at_most_one, enough, the_one,
+    with_list,
 };
 use krb5_crypto::Piece;
 use wire::random::Random;
@@ -58,12 +59,31 @@ impl Sender {
     /// Appends the token of `message` with the number `seq` to `out`.
     pub(crate) fn wrap_into(&self, sealed: bool, seq: u64, message: &[u8], out: &mut Vec<u8>) {
         let room = self.room(sealed, message.len());
-        let start = out.len();
-        out.reserve(room.before + message.len() + room.after);
-        out.resize(start + room.before, 0);
-        out.extend_from_slice(message);
-        out.resize(out.len() + room.after, 0);
-        self.wrap(sealed, seq, &[], &mut out[start..], room);
+        self.wrap(sealed, seq, &[], with_room(room, message, out), room);
+    }
+
+    /// The same for each message of a batch, whose numbers follow `seq`.
+    pub(crate) fn wrap_many(&self, sealed: bool, seq: u64, batch: &mut [Batched<'_>]) {
+        let numbers = (0..).map(|at| seq.wrapping_add(at));
+        if !sealed || self.direction.has_older() {
+            for (seq, Batched { input, output }) in numbers.zip(batch) {
+                self.wrap_into(sealed, seq, input, output);
+            }
+            return;
+        }
+        let layout = Layout::whole(&self.direction, sealed);
+        let seal = self.direction.seal();
+        let begun = numbers.zip(batch).map(|(seq, Batched { input, output })| {
+            let room = self.room(sealed, input.len());
+            let token = with_room(room, input, output);
+            let (place, body) = token.split_at_mut(HEADER);
+            let (confounder, rest) = body.split_at_mut(layout.confounder);
+            let tail = &mut rest[input.len()..][..layout.tail];
+            let header = self.begin(&layout, seq, confounder, tail);
+            place.copy_from_slice(&header.to_bytes());
+            krb5_crypto::Batched::new(seal, body)
+        });
+        krb5_crypto::seal_many(&mut begun.collect::<Vec<_>>());
     }
 
     /// Makes a token of `buffer`, which has room around its message.
@@ -246,4 +266,14 @@ impl Sender {
         place.copy_from_slice(&header);
         Ok(token.len())
     }
+}
+
+/// Appends `message` to `out` with room around it: what was appended.
+fn with_room<'o>(room: Room, message: &[u8], out: &'o mut Vec<u8>) -> &'o mut [u8] {
+    let start = out.len();
+    out.reserve(room.before + message.len() + room.after);
+    out.resize(start + room.before, 0);
+    out.extend_from_slice(message);
+    out.resize(out.len() + room.after, 0);
+    &mut out[start..]
 }

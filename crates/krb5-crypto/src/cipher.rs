@@ -7,6 +7,7 @@ use hmac::digest::typenum::Unsigned;
 use zeroize::ZeroizeOnDrop;
 
 use crate::cts::{self, BLOCK};
+use crate::fast::Lanes;
 use crate::mac::{Code, Keyed, same};
 use crate::pieces::{self, Piece};
 use crate::{Enctype, IntegrityError};
@@ -36,12 +37,16 @@ impl CipherKey {
     /// # Panics
     /// If no message has a ciphertext of the buffer's length, which is the caller's, never a peer's.
     pub fn seal_in_place(&self, buffer: &mut [u8]) {
-        assert!(
-            self.check_length(buffer.len()).is_ok(),
-            "a buffer without room for confounder, padding and checksum"
-        );
+        self.assert_length(buffer.len());
         let (message, checksum) = self.enctype.split_checksum_mut(buffer);
         self.sealer.seal(message, checksum);
+    }
+
+    pub(crate) fn assert_length(&self, length: usize) {
+        assert!(
+            self.check_length(length).is_ok(),
+            "a buffer without room for confounder, padding and checksum"
+        );
     }
 
     /// Checks the ciphertext in `buffer` and decrypts it there; gives the plaintext without its confounder.
@@ -55,7 +60,12 @@ impl CipherKey {
         Ok(&mut message[self.enctype.confounder_length()..])
     }
 
-    fn check_length(&self, found: usize) -> Result<(), IntegrityError> {
+    /// What takes several messages side by side, if anything does.
+    pub(crate) fn lanes(&self) -> Option<Lanes<'_>> {
+        self.sealer.lanes()
+    }
+
+    pub(crate) fn check_length(&self, found: usize) -> Result<(), IntegrityError> {
         let wanted = self.enctype.overhead();
         let Some(plaintext) = found.checked_sub(wanted) else {
             return Err(IntegrityError::TooShort { wanted, found });
@@ -120,6 +130,11 @@ pub(crate) trait Seal: Send + Sync + ZeroizeOnDrop {
 
     /// The same as `open`, over pieces.
     fn open_pieces(&self, pieces: &mut [Piece<'_>], checksum: &[u8]) -> Result<(), IntegrityError>;
+
+    /// What takes several messages side by side, if anything does.
+    fn lanes(&self) -> Option<Lanes<'_>> {
+        None
+    }
 }
 
 /// RFC 3961 §5.3, RFC 6803 §6: the checksum is over the plaintext.

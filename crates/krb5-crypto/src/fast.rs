@@ -23,6 +23,17 @@ mod chosen {
     pub(crate) use super::none as sha384;
 
     use super::{Portable, Seal};
+    use crate::batch::Batched;
+
+    /// A kernel that takes several messages side by side. There is none.
+    pub(crate) enum Lanes<'a> {
+        #[expect(dead_code, reason = "it has the lifetime that a kernel has")]
+        None(core::convert::Infallible, &'a ()),
+    }
+
+    pub(crate) fn seal_lanes(_: &mut [Batched<'_>]) {}
+
+    pub(crate) fn open_lanes(_: &mut [Batched<'_>]) {}
 
     pub(crate) fn sha1<const ROUNDS: usize>(
         ke: &[u8],
@@ -38,12 +49,14 @@ mod chosen {
     use std::sync::OnceLock;
 
     use krb5_kernels::x86::{
-        EncryptThenSign, EncryptThenSign384, Processor, SignThenEncrypt, VectorProcessor,
+        EncryptThenSign, EncryptThenSign384, Job, Processor, SignThenEncrypt, VectorProcessor,
+        WideProcessor,
     };
     use zeroize::{ZeroizeOnDrop, Zeroizing};
 
     use super::Portable;
     use crate::IntegrityError;
+    use crate::batch::Batched;
     use crate::cipher::Seal;
     use crate::mac::same;
     use crate::pieces::Piece;
@@ -52,7 +65,10 @@ mod chosen {
         ke: &[u8],
         ki: &[u8],
         portable: Portable,
-    ) -> Box<dyn Seal> {
+    ) -> Box<dyn Seal>
+    where
+        SignThenEncrypt<ROUNDS>: Kernel,
+    {
         let Some(processor) = Processor::detect() else {
             return portable(ke, ki);
         };
@@ -80,18 +96,162 @@ mod chosen {
     }
 
     /// A kernel with its keys.
-    trait Kernel: Send + Sync + ZeroizeOnDrop {
+    pub(crate) trait Kernel: Send + Sync + ZeroizeOnDrop + Sized {
         /// The front of a code, at least as long as the checksum.
-        type Code: AsRef<[u8]>;
+        type Code: AsRef<[u8]> + Clone + Default;
 
         /// Encrypts in place; gives the checksum.
         fn seal(&self, message: &mut [u8]) -> Self::Code;
 
         /// Decrypts in place; gives the checksum that there should be.
         fn open(&self, message: &mut [u8]) -> Self::Code;
+
+        /// The same kernel, if it takes several messages side by side.
+        fn lanes(&self) -> Option<Lanes<'_>> {
+            None
+        }
     }
 
-    impl<const ROUNDS: usize> Kernel for SignThenEncrypt<ROUNDS> {
+    /// A kernel that takes several messages side by side.
+    trait SideBySide: Kernel {
+        /// The kernel in `lanes`, if it is this one.
+        fn among(lanes: Lanes<'_>) -> Option<&Self>;
+
+        /// A message for [`seal_many`](Self::seal_many) or [`open_many`](Self::open_many).
+        fn job<'a>(
+            &'a self,
+            message: &'a mut [u8],
+            code: &'a mut Self::Code,
+        ) -> Job<'a, Self, Self::Code>;
+
+        /// Does with each what [`seal`](Self::seal) does.
+        fn seal_many(jobs: &mut [Job<'_, Self, Self::Code>]);
+
+        /// Does with each what [`open`](Self::open) does.
+        fn open_many(jobs: &mut [Job<'_, Self, Self::Code>]);
+    }
+
+    /// A kernel that takes several messages side by side, each of which may have keys of its own.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Lanes<'a> {
+        Aes128Sha1(&'a SignThenEncrypt<10>),
+        Aes256Sha1(&'a SignThenEncrypt<14>),
+        Aes128Sha256(&'a EncryptThenSign<10>),
+    }
+
+    /// Seals the messages that have a kernel in common with others.
+    pub(crate) fn seal_lanes(batch: &mut [Batched<'_>]) {
+        fn seal<K: SideBySide>(batch: &mut [Batched<'_>]) {
+            beside::<K>(batch, K::seal_many, |_, checksum, computed| {
+                checksum.copy_from_slice(computed);
+                Ok(())
+            });
+        }
+        seal::<SignThenEncrypt<10>>(batch);
+        seal::<SignThenEncrypt<14>>(batch);
+        seal::<EncryptThenSign<10>>(batch);
+    }
+
+    /// Opens the messages that have a kernel in common with others.
+    pub(crate) fn open_lanes(batch: &mut [Batched<'_>]) {
+        fn open<K: SideBySide>(batch: &mut [Batched<'_>]) {
+            beside::<K>(batch, K::open_many, |message, checksum, computed| {
+                let verdict = same(computed, checksum);
+                if verdict.is_err() {
+                    message.fill(0);
+                }
+                verdict
+            });
+        }
+        open::<SignThenEncrypt<10>>(batch);
+        open::<SignThenEncrypt<14>>(batch);
+        open::<EncryptThenSign<10>>(batch);
+    }
+
+    /// Keeps what came of a message: its text, its checksum's place, and the checksum that was computed.
+    type Keep = fn(&mut [u8], &mut [u8], &[u8]) -> Result<(), IntegrityError>;
+
+    /// Lets `work` do all messages with kernel `K` that have no outcome, if there are several, and `keep` what came of each.
+    fn beside<K: SideBySide>(
+        batch: &mut [Batched<'_>],
+        work: fn(&mut [Job<'_, K, K::Code>]),
+        keep: Keep,
+    ) {
+        fn kernel<'a, K: SideBySide>(message: &Batched<'a>) -> Option<&'a K> {
+            let lanes = message.outcome.is_none().then(|| message.key.lanes())?;
+            lanes.and_then(K::among)
+        }
+        let count = batch.iter().filter_map(kernel::<K>).count();
+        if count < 2 {
+            return;
+        }
+        let mut codes = vec![K::Code::default(); count];
+        let mut jobs = Vec::with_capacity(count);
+        let mut places = codes.iter_mut();
+        for message in &mut *batch {
+            if let Some(kernel) = kernel::<K>(message) {
+                let code = places.next().expect("as many as were counted");
+                let enctype = message.key.enctype();
+                let (text, _) = enctype.split_checksum_mut(message.buffer);
+                jobs.push(kernel.job(text, code));
+            }
+        }
+        work(&mut jobs);
+        drop(jobs);
+        let done = (batch.iter_mut()).filter(|message| kernel::<K>(message).is_some());
+        for (message, code) in done.zip(codes) {
+            let enctype = message.key.enctype();
+            let (text, checksum) = enctype.split_checksum_mut(message.buffer);
+            let computed = &code.as_ref()[..checksum.len()];
+            message.outcome = Some(keep(text, checksum, computed));
+        }
+    }
+
+    /// What is the same for every kernel: the calls that are not safe.
+    macro_rules! side_by_side {
+        ($kernel:ty, $variant:ident) => {
+            impl SideBySide for $kernel {
+                fn among(lanes: Lanes<'_>) -> Option<&Self> {
+                    match lanes {
+                        Lanes::$variant(kernel) => Some(kernel),
+                        _ => None,
+                    }
+                }
+
+                fn job<'a>(
+                    &'a self,
+                    message: &'a mut [u8],
+                    code: &'a mut Self::Code,
+                ) -> Job<'a, Self, Self::Code> {
+                    // SAFETY: these keys were made by showing that the instructions are there.
+                    unsafe { self.job(message, code) }
+                }
+
+                fn seal_many(jobs: &mut [Job<'_, Self, Self::Code>]) {
+                    match WideProcessor::detect() {
+                        // SAFETY: as above, and `wide` shows the wider ones.
+                        Some(wide) => unsafe { Self::seal_many_wide(wide, jobs) },
+                        // SAFETY: as above.
+                        None => unsafe { Self::seal_many(jobs) },
+                    }
+                }
+
+                fn open_many(jobs: &mut [Job<'_, Self, Self::Code>]) {
+                    match WideProcessor::detect() {
+                        // SAFETY: as above, and `wide` shows the wider ones.
+                        Some(wide) => unsafe { Self::open_many_wide(wide, jobs) },
+                        // SAFETY: as above.
+                        None => unsafe { Self::open_many(jobs) },
+                    }
+                }
+            }
+        };
+    }
+    side_by_side!(SignThenEncrypt<10>, Aes128Sha1);
+    side_by_side!(SignThenEncrypt<14>, Aes256Sha1);
+    side_by_side!(EncryptThenSign<10>, Aes128Sha256);
+
+    impl Kernel for SignThenEncrypt<10> {
         type Code = [u8; 16];
 
         fn seal(&self, message: &mut [u8]) -> [u8; 16] {
@@ -103,9 +263,13 @@ mod chosen {
             // SAFETY: as above.
             unsafe { self.open(message) }
         }
+
+        fn lanes(&self) -> Option<Lanes<'_>> {
+            Some(Lanes::Aes128Sha1(self))
+        }
     }
 
-    impl<const ROUNDS: usize> Kernel for EncryptThenSign<ROUNDS> {
+    impl Kernel for SignThenEncrypt<14> {
         type Code = [u8; 16];
 
         fn seal(&self, message: &mut [u8]) -> [u8; 16] {
@@ -116,6 +280,28 @@ mod chosen {
         fn open(&self, message: &mut [u8]) -> [u8; 16] {
             // SAFETY: as above.
             unsafe { self.open(message) }
+        }
+
+        fn lanes(&self) -> Option<Lanes<'_>> {
+            Some(Lanes::Aes256Sha1(self))
+        }
+    }
+
+    impl Kernel for EncryptThenSign<10> {
+        type Code = [u8; 16];
+
+        fn seal(&self, message: &mut [u8]) -> [u8; 16] {
+            // SAFETY: these keys were made by showing that the instructions are there.
+            unsafe { self.seal(message) }
+        }
+
+        fn open(&self, message: &mut [u8]) -> [u8; 16] {
+            // SAFETY: as above.
+            unsafe { self.open(message) }
+        }
+
+        fn lanes(&self) -> Option<Lanes<'_>> {
+            Some(Lanes::Aes128Sha256(self))
         }
     }
 
@@ -193,12 +379,88 @@ mod chosen {
         ) -> Result<(), IntegrityError> {
             self.portable().open_pieces(pieces, checksum)
         }
+
+        fn lanes(&self) -> Option<Lanes<'_>> {
+            self.kernel.lanes()
+        }
     }
 
     impl<K: Kernel> ZeroizeOnDrop for Fast<K> {}
 }
 
-pub(crate) use chosen::{sha1, sha256, sha384};
+/// The kernels' two widths, each by itself: [`seal_lanes`] takes the wider one where it can.
+#[cfg(all(test, target_arch = "x86_64"))]
+mod widths {
+    use krb5_kernels::x86::{EncryptThenSign, Job, Processor, SignThenEncrypt, WideProcessor};
+
+    /// What one kernel makes of messages side by side, and of each alone.
+    pub(super) type Many = fn(bool, bool, &[(u8, Vec<u8>)]) -> (Outputs, Outputs);
+
+    type Outputs = Vec<(Vec<u8>, [u8; 16])>;
+
+    macro_rules! many {
+        ($name:ident, $kernel:ty, $key:literal) => {
+            /// `sealing` or opening messages, each under the key with its number, in wide lanes or not.
+            pub(super) fn $name(
+                sealing: bool,
+                wide: bool,
+                messages: &[(u8, Vec<u8>)],
+            ) -> (Outputs, Outputs) {
+                let processor = Processor::detect().expect("the test asked");
+                // SAFETY: `processor` and `wide` show that the instructions are there, here and below.
+                let key = |number: u8| unsafe {
+                    <$kernel>::new(processor, &[number; $key], &[number + 100; $key])
+                };
+                let mut numbers: Vec<u8> = messages.iter().map(|(number, _)| *number).collect();
+                numbers.dedup();
+                let keys: Vec<_> = numbers.iter().map(|number| key(*number)).collect();
+                let of = |number| &keys[numbers.iter().position(|n| *n == number).unwrap()];
+                let mut beside: Outputs = messages
+                    .iter()
+                    .map(|(_, text)| (text.clone(), [0; 16]))
+                    .collect();
+                let mut alone = beside.clone();
+                let jobs = beside.iter_mut().zip(messages);
+                let mut jobs: Vec<Job<'_, $kernel, _>> = jobs
+                    // SAFETY: as above.
+                    .map(|((text, code), (number, _))| unsafe { of(*number).job(text, code) })
+                    .collect();
+                match (sealing, WideProcessor::detect().filter(|_| wide)) {
+                    // SAFETY: as above.
+                    (true, None) => unsafe { <$kernel>::seal_many(&mut jobs) },
+                    // SAFETY: as above.
+                    (true, Some(wide)) => unsafe { <$kernel>::seal_many_wide(wide, &mut jobs) },
+                    // SAFETY: as above.
+                    (false, None) => unsafe { <$kernel>::open_many(&mut jobs) },
+                    // SAFETY: as above.
+                    (false, Some(wide)) => unsafe { <$kernel>::open_many_wide(wide, &mut jobs) },
+                }
+                for ((text, code), (number, _)) in alone.iter_mut().zip(messages) {
+                    // SAFETY: as above.
+                    *code = unsafe {
+                        if sealing {
+                            of(*number).seal(text)
+                        } else {
+                            of(*number).open(text)
+                        }
+                    };
+                }
+                (beside, alone)
+            }
+        };
+    }
+    many!(aes128_sha1, SignThenEncrypt<10>, 16);
+    many!(aes256_sha1, SignThenEncrypt<14>, 32);
+    many!(aes128_sha256, EncryptThenSign<10>, 16);
+
+    pub(super) const ALL: [Many; 3] = [aes128_sha1, aes256_sha1, aes128_sha256];
+
+    pub(super) fn known() -> bool {
+        Processor::detect().is_some()
+    }
+}
+
+pub(crate) use chosen::{Lanes, open_lanes, seal_lanes, sha1, sha256, sha384};
 
 #[cfg(test)]
 mod tests {
@@ -336,6 +598,41 @@ mod tests {
                 "enctype {}",
                 way.number
             );
+        }
+    }
+
+    /// What is alone was compared with RustCrypto above.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn messages_side_by_side_are_as_each_alone_in_lanes_of_every_width() {
+        if !widths::known() {
+            return;
+        }
+        for count in (1..=20).chain([33]) {
+            for seed in 0..6_u64 {
+                let lengths = bytes(count * 2, 1000 * seed + count as u64);
+                let messages = lengths.as_chunks::<2>().0.iter().enumerate();
+                let messages: Vec<_> = messages
+                    .map(|(at, &[a, b])| {
+                        // All of a length, of lengths near each other, and of all lengths; one key and many.
+                        let length = match seed {
+                            0 | 3 => 1500 + usize::from(lengths[0]),
+                            1 | 4 => 1200 + usize::from(a),
+                            _ => 16 + usize::from(u16::from_be_bytes([a, b]) % 5000),
+                        };
+                        let key = if seed < 3 { 1 } else { at as u8 };
+                        (key, bytes(length, seed + at as u64))
+                    })
+                    .collect();
+                for many in widths::ALL {
+                    for (sealing, wide) in
+                        [(true, true), (true, false), (false, true), (false, false)]
+                    {
+                        let (beside, alone) = many(sealing, wide, &messages);
+                        assert!(beside == alone, "{count} {seed} {sealing} {wide}");
+                    }
+                }
+            }
         }
     }
 }

@@ -24,6 +24,7 @@
 #![deny(unsafe_code)]
 
 mod arcfour;
+mod batch;
 mod camellia;
 mod cipher;
 mod cts;
@@ -44,6 +45,7 @@ mod usage;
 mod vectors;
 
 pub use arcfour::ArcfourTokens;
+pub use batch::{Batched, open_many, seal_many};
 pub use cipher::CipherKey;
 pub use enctype::{
     AES128_CTS_HMAC_SHA1_96, AES128_CTS_HMAC_SHA256_128, AES256_CTS_HMAC_SHA1_96,

@@ -121,3 +121,31 @@ fn each_number_is_used_once_though_threads_wrap_and_sign_at_once() {
     });
     assert!(news.into_inner().unwrap().contains(&(tokens.len() - 1)));
 }
+
+/// Each token of a batch, cut anywhere or with any bit flipped, has the status that it has alone.
+#[test]
+fn what_is_wrong_with_a_token_is_told_the_same_in_a_batch() {
+    for both in Both::all() {
+        for confidential in [true, false] {
+            let token = wrapped(&both.initiator, confidential, b"a message in a batch");
+            let mut tokens: Vec<_> = (0..token.len()).map(|cut| token[..cut].to_vec()).collect();
+            tokens.extend((0..token.len() * 8).map(|bit| {
+                let mut other = token.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                other
+            }));
+            // A filler that is none, and a rotation that is none, change nothing that is protected.
+            tokens.retain(|token| both.acceptor.unwrap(token, &mut Vec::new()).is_err());
+            let mut found = vec![b"before".to_vec(); tokens.len()];
+            let outcomes = both.acceptor.unwrap_many(&mut batch(&tokens, &mut found));
+            for ((token, outcome), found) in tokens.iter().zip(outcomes).zip(found) {
+                let alone = both.acceptor.unwrap(token, &mut Vec::new()).unwrap_err();
+                let error = outcome.unwrap_err();
+                assert_eq!(error.major(), alone.major(), "{} {token:?}", both.enctype);
+                assert_eq!(error.to_string(), alone.to_string());
+                assert_eq!(found, b"before");
+            }
+            assert!(both.acceptor.unwrap(&token, &mut Vec::new()).is_ok());
+        }
+    }
+}

@@ -133,16 +133,28 @@ impl<const ROUNDS: usize> Schedule<ROUNDS> {
         clear(&mut mixed);
     }
 
-    /// Decrypts whole blocks that follow the ciphertext block `chain`.
+    /// Decrypts what follows the first `done` bytes of a message, the last ciphertext block of which is `chain`. What stealing ties
+    /// together is behind them.
     #[inline]
     #[target_feature(enable = "aes,sse4.1")]
-    pub(super) fn decrypt_blocks(&self, blocks: &mut [u8], mut chain: __m128i) {
+    pub(super) fn decrypt_rest(&self, message: &mut [u8], done: usize, chain: __m128i) {
+        let rest = &mut message[done..];
+        self.decrypt_last(rest);
+        let whole = before_last(rest.len());
+        self.decrypt_blocks(&mut rest[..whole], chain);
+    }
+
+    /// Decrypts whole blocks that follow the ciphertext block `chain`; gives the last one of their ciphertext.
+    #[inline]
+    #[target_feature(enable = "aes,sse4.1")]
+    pub(super) fn decrypt_blocks(&self, blocks: &mut [u8], mut chain: __m128i) -> __m128i {
         for block in blocks.as_chunks_mut::<BLOCK>().0 {
             let ciphertext = load(block);
             let [plain] = self.decrypt([ciphertext]);
             store(block, _mm_xor_si128(plain, chain));
             chain = ciphertext;
         }
+        chain
     }
 }
 

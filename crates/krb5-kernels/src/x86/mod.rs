@@ -1,6 +1,8 @@
 //! x86-64 with AES-NI and, for SHA-1 and SHA-256, SHA-NI; for SHA-384 with AVX2.
 
 mod aes;
+mod cbc;
+mod lanes;
 mod sha1;
 mod sha256;
 mod sha384;
@@ -9,6 +11,7 @@ use core::arch::x86_64::*;
 
 use aes::Schedule;
 
+pub use lanes::Job;
 pub use sha1::SignThenEncrypt;
 pub use sha256::EncryptThenSign;
 pub use sha384::EncryptThenSign384;
@@ -40,6 +43,18 @@ impl VectorProcessor {
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2");
+        found.then_some(Self(()))
+    }
+}
+
+/// Shows that this processor has AVX2 and VAES, which is AES on two blocks in a vector.
+#[derive(Clone, Copy)]
+pub struct WideProcessor(());
+
+impl WideProcessor {
+    /// Asks the processor.
+    pub fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("vaes");
         found.then_some(Self(()))
     }
 }

@@ -1,5 +1,7 @@
 //! Enctypes 17 and 18: HMAC-SHA1 of the plaintext beside the cipher.
 
+mod lanes;
+
 use core::arch::x86_64::*;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -52,10 +54,8 @@ impl<const ROUNDS: usize> SignThenEncrypt<ROUNDS> {
     pub fn seal(&self, message: &mut [u8]) -> [u8; BLOCK] {
         let (length, whole) = (message.len(), before_last(message.len()));
         let done = whole / CHUNK * CHUNK;
-        let (mut state, mut chain) = (self.inner, _mm_setzero_si128());
-        for chunk in message[..done].as_chunks_mut::<CHUNK>().0 {
-            (state, chain) = self.seal_chunk(state, chain, chunk);
-        }
+        let chunks = message[..done].as_chunks_mut::<CHUNK>().0;
+        let (state, chain) = self.seal_chunks(self.inner, _mm_setzero_si128(), chunks);
         let inner = finish(state, &message[done..], length);
         self.cipher.encrypt_rest(message, done, chain);
         self.close(inner)
@@ -68,10 +68,37 @@ impl<const ROUNDS: usize> SignThenEncrypt<ROUNDS> {
     #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
     pub fn open(&self, message: &mut [u8]) -> [u8; BLOCK] {
         let (length, whole) = (message.len(), before_last(message.len()));
-        let done = whole / CHUNK * CHUNK;
-        self.cipher.decrypt_last(message);
-        let (mut state, mut chain) = (self.inner, _mm_setzero_si128());
-        for chunk in message[..done].as_chunks_mut::<CHUNK>().0 {
+        // Behind it is what stealing ties together.
+        let done = whole.saturating_sub(BLOCK) / CHUNK * CHUNK;
+        let chunks = message[..done].as_chunks_mut::<CHUNK>().0;
+        let (state, chain) = self.open_chunks(self.inner, _mm_setzero_si128(), chunks);
+        self.cipher.decrypt_rest(message, done, chain);
+        self.close(finish(state, &message[done..], length))
+    }
+
+    #[inline]
+    #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
+    fn seal_chunks(
+        &self,
+        mut state: State,
+        mut chain: __m128i,
+        chunks: &mut [[u8; CHUNK]],
+    ) -> (State, __m128i) {
+        for chunk in chunks {
+            (state, chain) = self.seal_chunk(state, chain, chunk);
+        }
+        (state, chain)
+    }
+
+    #[inline]
+    #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
+    fn open_chunks(
+        &self,
+        mut state: State,
+        mut chain: __m128i,
+        chunks: &mut [[u8; CHUNK]],
+    ) -> (State, __m128i) {
+        for chunk in chunks {
             let blocks = load_chunk(chunk);
             let [a, b, c, d] = self.cipher.decrypt(blocks);
             let plain = [
@@ -84,8 +111,7 @@ impl<const ROUNDS: usize> SignThenEncrypt<ROUNDS> {
             store_chunk(chunk, plain);
             state = compress(state, words(plain));
         }
-        self.cipher.decrypt_blocks(&mut message[done..whole], chain);
-        self.close(finish(state, &message[done..], length))
+        (state, chain)
     }
 
     /// Four blocks of the cipher beside one of the hash: a fifth of a block's rounds goes with each four of the hash's.
@@ -175,6 +201,15 @@ impl State {
         }
     }
 
+    /// As a [`Job`](super::Job) holds it.
+    fn saved(self) -> [__m128i; 4] {
+        [self.abcd, self.e, self.e, self.e]
+    }
+
+    fn of([abcd, e, ..]: [__m128i; 4]) -> Self {
+        Self { abcd, e }
+    }
+
     /// This state with a chunk's rounds, which left `abcd`, and `before` four rounds earlier, added.
     #[inline]
     #[target_feature(enable = "sha,sse4.1")]
@@ -188,7 +223,7 @@ impl State {
 
 /// Four rounds: the `$i`th group of twenty.
 macro_rules! group {
-    ($i:literal, $w:ident, $abcd:ident, $before:ident) => {
+    ($i:literal, $w:expr, $abcd:expr, $before:expr) => {
         if $i >= 4 {
             let mixed = _mm_sha1msg1_epu32($w[$i % 4], $w[($i + 1) % 4]);
             let mixed = _mm_xor_si128(mixed, $w[($i + 2) % 4]);

@@ -1,5 +1,7 @@
 //! Enctype 19: HMAC-SHA256 of the ciphertext beside the cipher.
 
+mod lanes;
+
 use core::arch::x86_64::*;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -58,21 +60,8 @@ impl<const ROUNDS: usize> EncryptThenSign<ROUNDS> {
     pub fn seal(&self, message: &mut [u8]) -> [u8; BLOCK] {
         let (length, whole) = (message.len(), before_last(message.len()));
         let done = whole / CHUNK * CHUNK;
-        let (mut state, mut chain) = (self.inner, _mm_setzero_si128());
-        // The hash is a block behind the ciphertext, by the initial vector, and a chunk more behind the cipher.
-        let mut waiting = None;
-        for chunk in message[..done].as_chunks_mut::<CHUNK>().0 {
-            let before = chain;
-            (state, chain) = match waiting {
-                Some(words) => self.seal_chunk(state, words, chain, chunk),
-                None => (state, self.encrypt_chunk(chain, chunk)),
-            };
-            let [a, b, c, _] = load_chunk(chunk);
-            waiting = Some(words([before, a, b, c]));
-        }
-        if let Some(words) = waiting {
-            state = compress(state, words);
-        }
+        let chunks = message[..done].as_chunks_mut::<CHUNK>().0;
+        let (state, chain) = self.seal_chunks(self.inner, _mm_setzero_si128(), chunks);
         self.cipher.encrypt_rest(message, done, chain);
         let (rest, end) = rest(message, done);
         self.close(finish(state, &rest[..end], VECTOR + length))
@@ -88,8 +77,48 @@ impl<const ROUNDS: usize> EncryptThenSign<ROUNDS> {
         let done = whole / CHUNK * CHUNK;
         let (rest, end) = rest(message, done);
         self.cipher.decrypt_last(message);
-        let (mut state, mut chain) = (self.inner, _mm_setzero_si128());
-        for chunk in message[..done].as_chunks_mut::<CHUNK>().0 {
+        let chunks = message[..done].as_chunks_mut::<CHUNK>().0;
+        let (state, chain) = self.open_chunks(self.inner, _mm_setzero_si128(), chunks);
+        self.cipher.decrypt_blocks(&mut message[done..whole], chain);
+        self.close(finish(state, &rest[..end], VECTOR + length))
+    }
+
+    /// Whole chunks behind the ciphertext block `chain`, which is hashed with them in the last one's stead.
+    #[inline]
+    #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
+    fn seal_chunks(
+        &self,
+        mut state: State,
+        mut chain: __m128i,
+        chunks: &mut [[u8; CHUNK]],
+    ) -> (State, __m128i) {
+        // The hash is a block behind the ciphertext, by the initial vector, and a chunk more behind the cipher.
+        let mut waiting = None;
+        for chunk in chunks {
+            let before = chain;
+            (state, chain) = match waiting {
+                Some(words) => self.seal_chunk(state, words, chain, chunk),
+                None => (state, self.encrypt_chunk(chain, chunk)),
+            };
+            let [a, b, c, _] = load_chunk(chunk);
+            waiting = Some(words([before, a, b, c]));
+        }
+        if let Some(words) = waiting {
+            state = compress(state, words);
+        }
+        (state, chain)
+    }
+
+    /// As above.
+    #[inline]
+    #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
+    fn open_chunks(
+        &self,
+        mut state: State,
+        mut chain: __m128i,
+        chunks: &mut [[u8; CHUNK]],
+    ) -> (State, __m128i) {
+        for chunk in chunks {
             let blocks = load_chunk(chunk);
             let [a, b, c, d] = self.cipher.decrypt(blocks);
             let hashed = words([chain, blocks[0], blocks[1], blocks[2]]);
@@ -103,8 +132,7 @@ impl<const ROUNDS: usize> EncryptThenSign<ROUNDS> {
             store_chunk(chunk, plain);
             state = compress(state, hashed);
         }
-        self.cipher.decrypt_blocks(&mut message[done..whole], chain);
-        self.close(finish(state, &rest[..end], VECTOR + length))
+        (state, chain)
     }
 
     #[inline]
@@ -206,6 +234,15 @@ impl State {
         }
     }
 
+    /// As a [`Job`](super::Job) holds it.
+    fn saved(self) -> [__m128i; 4] {
+        [self.abef, self.cdgh, self.cdgh, self.cdgh]
+    }
+
+    fn of([abef, cdgh, ..]: [__m128i; 4]) -> Self {
+        Self { abef, cdgh }
+    }
+
     /// This state with a chunk's rounds added.
     #[inline]
     #[target_feature(enable = "sse4.1")]
@@ -231,7 +268,7 @@ impl State {
 
 /// Four rounds: the `$i`th group of sixteen.
 macro_rules! group {
-    ($i:literal, $w:ident, $abef:ident, $cdgh:ident) => {
+    ($i:literal, $w:expr, $abef:expr, $cdgh:expr) => {
         if $i >= 4 {
             let mixed = _mm_sha256msg1_epu32($w[$i % 4], $w[($i + 1) % 4]);
             let shifted = _mm_alignr_epi8::<4>($w[($i + 3) % 4], $w[($i + 2) % 4]);
