@@ -2,6 +2,8 @@
 //! ([MS-SFU]): S4U2Self gives a service a ticket for itself, S4U2Proxy one for another service, with the first as evidence.
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

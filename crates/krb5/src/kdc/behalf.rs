@@ -177,7 +177,7 @@ fn for_user(session: &Key, value: &[u8]) -> Result<Principal, Refusal> {
 }
 
 /// The answer to the newer form of a request on a user's behalf.
-pub(super) fn answer(user: &Principal, options: u32, nonce: Word, key: &Key) -> (i32, Vec<u8>) {
+pub(crate) fn answer(user: &Principal, options: u32, nonce: Word, key: &Key) -> (i32, Vec<u8>) {
     let options = options & USE_REPLY_KEY_USAGE;
     let usage = match options {
         0 => KeyUsage::PA_S4U_X509_USER_REQUEST,

@@ -16,6 +16,9 @@ mod signature;
 mod tests;
 mod tgs_service;
 
+#[cfg(test)]
+pub(crate) use self::behalf::answer;
+
 use std::time::Duration;
 
 use wire::der::application;

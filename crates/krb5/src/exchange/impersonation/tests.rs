@@ -29,14 +29,14 @@ fn realm(allow: impl FnOnce(&mut Delegations)) -> Realms {
 }
 
 /// The web server may act for anybody towards the database.
-fn trusting() -> Realms {
+pub(super) fn trusting() -> Realms {
     realm(|delegations| {
         delegations.trust(web(REALM));
         delegations.allow(web(REALM), database());
     })
 }
 
-fn options(realms: &Realms) -> ImpersonationOptions {
+pub(super) fn options(realms: &Realms) -> ImpersonationOptions {
     ImpersonationOptions {
         service: web(REALM),
         granting: vec![realms.log_in(&web(REALM))],
@@ -50,7 +50,7 @@ fn options(realms: &Realms) -> ImpersonationOptions {
 
 type Pass<'p> = &'p dyn Fn(&[u8], &mut Vec<u8>);
 
-fn self_ticket(
+pub(super) fn self_ticket(
     realms: &Realms,
     own: ImpersonationOptions,
     pass: Pass<'_>,
@@ -83,7 +83,7 @@ fn self_ticket_without(
     }
 }
 
-fn proxy_ticket(
+pub(super) fn proxy_ticket(
     realms: &Realms,
     own: ImpersonationOptions,
     target: &Principal,
@@ -111,7 +111,7 @@ fn proxy_ticket(
     }
 }
 
-fn as_it_comes(_: &[u8], _: &mut Vec<u8>) {}
+pub(super) fn as_it_comes(_: &[u8], _: &mut Vec<u8>) {}
 
 fn cause(error: Option<ImpersonationError>) -> ExchangeError {
     match error {
