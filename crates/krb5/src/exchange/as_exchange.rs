@@ -193,12 +193,7 @@ impl AsExchange {
     fn prove(&self, method_data: &[u8]) -> Result<Proof, ExchangeError> {
         let malformed = |error| ExchangeError::Reply(ReplyError::Malformed(error));
         let methods = MethodData::decode(method_data).map_err(malformed)?;
-        let value = |kind| {
-            methods
-                .iter()
-                .find(|pa| pa.padata_type == kind)
-                .map(|pa| pa.padata_value)
-        };
+        let value = |kind| PaData::value_of(&methods, kind);
         if value(pa_type::PA_ENC_TIMESTAMP).is_none() {
             return Err(ExchangeError::NoCommonPreauthentication);
         }
@@ -394,10 +389,7 @@ impl Secret {
 
 /// How keys are made from the password, as ETYPE-INFO2 tells it, or ETYPE-INFO where that is all there is (RFC 4120 §5.2.7.5).
 fn etype_info<'a>(padata: &[PaData<'a>]) -> Result<Option<Vec<EtypeInfo2Entry<'a>>>, ReplyError> {
-    let value = |kind| {
-        let found = padata.iter().find(|pa| pa.padata_type == kind);
-        found.map(|pa| pa.padata_value)
-    };
+    let value = |kind| PaData::value_of(padata, kind);
     if let Some(value) = value(pa_type::PA_ETYPE_INFO2) {
         let info = Vec::<EtypeInfo2Entry<'_>>::decode(value);
         return info.map(Some).map_err(ReplyError::Malformed);

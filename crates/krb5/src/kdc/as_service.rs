@@ -92,9 +92,7 @@ impl Service<'_> {
     /// Pre-authentication: the client's time, under a key of the client (RFC 4120 §5.2.7.2).
     fn check_timestamp(&self, request: &AsReq<'_>, client: &[KdcKey]) -> Result<(), Refusal> {
         let padata = request.padata.as_deref().unwrap_or_default();
-        let timestamp = padata
-            .iter()
-            .find(|pa| pa.padata_type == pa_type::PA_ENC_TIMESTAMP);
+        let timestamp = PaData::value_of(padata, pa_type::PA_ENC_TIMESTAMP);
         let Some(timestamp) = timestamp else {
             let required = error_code::KDC_ERR_PREAUTH_REQUIRED;
             return Err(offer(required, &request.req_body.etype, client));
@@ -106,7 +104,7 @@ impl Service<'_> {
                 client,
             )
         };
-        let data = EncryptedData::decode(timestamp.padata_value)?;
+        let data = EncryptedData::decode(timestamp)?;
         let key = first_common(&[data.etype], client)?;
         let plain = data.decrypt::<PaEncTsEnc>(&key.key).map_err(|_| failed())?;
         let plain = PaEncTsEnc::decode(&plain).map_err(|_| failed())?;

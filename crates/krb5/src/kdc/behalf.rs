@@ -120,11 +120,11 @@ fn user(
     padata: &[PaData<'_>],
     nonce: Word,
 ) -> Result<Option<(Principal, Option<u32>)>, Refusal> {
-    let newer = find(padata, pa_type::PA_S4U_X509_USER);
+    let newer = PaData::value_of(padata, pa_type::PA_S4U_X509_USER);
     let newer = newer
         .map(|value| x509_user(requester, value, nonce))
         .transpose()?;
-    let older = find(padata, pa_type::PA_FOR_USER);
+    let older = PaData::value_of(padata, pa_type::PA_FOR_USER);
     let older = older
         .map(|value| for_user(requester.session(), value))
         .transpose()?;
@@ -206,14 +206,9 @@ pub(super) fn pac_options() -> (i32, Vec<u8>) {
 }
 
 fn resource_based(padata: &[PaData<'_>]) -> Result<bool, Refusal> {
-    let options = find(padata, pa_type::PA_PAC_OPTIONS);
+    let options = PaData::value_of(padata, pa_type::PA_PAC_OPTIONS);
     let options = options.map(PaPacOptions::decode).transpose()?;
     Ok(options.is_some_and(|options| options.flags.contains(RESOURCE_BASED)))
-}
-
-fn find<'a>(padata: &[PaData<'a>], kind: i32) -> Option<&'a [u8]> {
-    let found = padata.iter().find(|pa| pa.padata_type == kind)?;
-    Some(found.padata_value)
 }
 
 fn refuse(code: i32) -> Refusal {

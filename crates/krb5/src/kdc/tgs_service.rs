@@ -340,11 +340,8 @@ fn refuse(code: i32) -> Refusal {
 
 fn ap_req<'a>(request: &TgsReq<'a>) -> Result<&'a [u8], Refusal> {
     let padata = request.padata.as_deref().unwrap_or_default();
-    let header = padata
-        .iter()
-        .find(|pa| pa.padata_type == pa_type::PA_TGS_REQ);
-    let header = header.ok_or(refuse(error_code::KDC_ERR_PADATA_TYPE_NOSUPP))?;
-    Ok(header.padata_value)
+    let header = PaData::value_of(padata, pa_type::PA_TGS_REQ);
+    header.ok_or(refuse(error_code::KDC_ERR_PADATA_TYPE_NOSUPP))
 }
 
 /// The authenticator's checksum covers the request; a body has one encoding, so it is the one that came.

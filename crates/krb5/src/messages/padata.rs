@@ -33,6 +33,14 @@ wire::sequence! {
     }
 }
 
+impl<'a> PaData<'a> {
+    /// The value of the first of `all` that has this type.
+    pub fn value_of(all: &[Self], padata_type: i32) -> Option<&'a [u8]> {
+        let found = all.iter().find(|pa| pa.padata_type == padata_type)?;
+        Some(found.padata_value)
+    }
+}
+
 /// METHOD-DATA (RFC 4120 §5.9.1): what a KDC_ERR_PREAUTH_REQUIRED offers.
 pub type MethodData<'a> = Vec<PaData<'a>>;
 

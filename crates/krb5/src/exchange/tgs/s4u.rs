@@ -74,7 +74,8 @@ pub(super) fn user_of_reply(
     let Subject::User(asked) = &options.subject else {
         return Ok(None);
     };
-    let Some(value) = find(padata, pa_type::PA_S4U_X509_USER) else {
+    let Some(value) = PaData::value_of(padata.unwrap_or_default(), pa_type::PA_S4U_X509_USER)
+    else {
         return Ok(None);
     };
     let PaS4uX509User { user_id, checksum } =
@@ -99,13 +100,8 @@ pub(super) fn user_of_reply(
 
 /// Whether the KDC says, in the reply's encrypted part, that it knows resource-based constrained delegation.
 pub(super) fn is_resource_based(padata: Option<&[PaData<'_>]>) -> Result<bool, ReplyError> {
-    let value = find(padata, pa_type::PA_PAC_OPTIONS);
+    let value = PaData::value_of(padata.unwrap_or_default(), pa_type::PA_PAC_OPTIONS);
     let options = value.map(PaPacOptions::decode).transpose();
     let options = options.map_err(ReplyError::EncPartMalformed)?;
     Ok(options.is_some_and(|options| options.flags.contains(RESOURCE_BASED)))
-}
-
-fn find<'a>(padata: Option<&[PaData<'a>]>, kind: i32) -> Option<&'a [u8]> {
-    let found = padata?.iter().find(|pa| pa.padata_type == kind)?;
-    Some(found.padata_value)
 }
