@@ -8,7 +8,7 @@
 use zeroize::Zeroizing;
 
 use super::Principals;
-use crate::messages::{AuthorizationData, AuthorizationDataElement, Checksum, EncTicketPart};
+use crate::messages::{AuthorizationDataElement, Checksum, EncTicketPart};
 use crate::principal::Principal;
 use krb5_crypto::KeyUsage;
 
@@ -41,20 +41,23 @@ pub(super) fn add<'a>(part: &mut EncTicketPart<'a>, signature: &'a [u8]) {
     });
 }
 
+/// Takes the element off, if it is there.
+pub(super) fn take_off<'a>(part: &mut EncTicketPart<'a>) -> Option<AuthorizationDataElement<'a>> {
+    let data = part.authorization_data.as_mut()?;
+    let element = data.pop_if(|last| last.ad_type == AD_SIGNTICKET)?;
+    if data.is_empty() {
+        part.authorization_data = None;
+    }
+    Some(element)
+}
+
 /// Takes the element off, and whether it was there and right.
 pub(super) fn verify(
     principals: &Principals,
     server: &Principal,
     part: &mut EncTicketPart<'_>,
 ) -> bool {
-    let last = part
-        .authorization_data
-        .as_mut()
-        .and_then(AuthorizationData::pop);
-    if part.authorization_data.as_ref().is_some_and(Vec::is_empty) {
-        part.authorization_data = None;
-    }
-    let Some(element) = last.filter(|element| element.ad_type == AD_SIGNTICKET) else {
+    let Some(element) = take_off(part) else {
         return false;
     };
     let Ok(checksum) = Checksum::decode(element.ad_data) else {
