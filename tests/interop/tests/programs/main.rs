@@ -2,6 +2,7 @@
 //! connection, and on one side with MIT's on the other.
 #![forbid(unsafe_code)]
 
+mod homes;
 mod http;
 mod languages;
 mod ldap;
