@@ -9,7 +9,8 @@ use crate::boundary::{Status, entry};
 use crate::environment;
 use crate::handles::{Handle, Table};
 use crate::ptr::{
-    BufferSetSlot, HandleSlot, InBuffer, InHandle, InOid, OidPointer, OidSetSlot, Out, OutBuffer,
+    BufferSetSlot, Dialect, HandleSlot, InBuffer, InHandle, InOid, OidPointer, OidSetSlot, Out,
+    OutBuffer,
 };
 use crate::symbols::descriptor;
 
@@ -126,7 +127,12 @@ entry! {
     /// `gss_canonicalize_name` (RFC 2744 §5.4).
     fn gss_canonicalize_name(minor, input: InHandle, mechanism: InOid, output: HandleSlot) {
         output.set(None);
-        let mechanism = mechanism.required()?;
+        // GNU's library has a default here.
+        let mechanism = match (mechanism.get()?, Dialect::current()) {
+            (Some(mechanism), _) => mechanism,
+            (None, Dialect::Gnu) => Oid::KRB5,
+            (None, Dialect::Mit) => return Err(Status::INACCESSIBLE_READ),
+        };
         if input.get().is_none() {
             return Err(Status::INACCESSIBLE_READ);
         }
@@ -137,11 +143,14 @@ entry! {
         Ok(COMPLETE)
     }
 
-    /// `gss_export_name` (RFC 2744 §5.13).
+    /// `gss_export_name` (RFC 2744 §5.13). GNU's library makes a mechanism's name of one that is none.
     fn gss_export_name(minor, input: InHandle, exported: OutBuffer) {
         let exported = exported.required()?;
         exported.set(&with(input, |object| match object {
             NameObject::Mechanism(name) => Ok(name.export()),
+            NameObject::Imported(name) if Dialect::current() == Dialect::Gnu => {
+                Ok(environment::current()?.canonicalize_for(name, Oid::KRB5)?.export())
+            }
             NameObject::Imported(_) => Err(Major::NameNotMn.into()),
         })?)?;
         Ok(COMPLETE)

@@ -88,6 +88,13 @@ static void names(void) {
     major = gss_display_name(&minor, other, &text, &type);
     printf("display %x %.*s\n", major, (int)text.length, (char *)text.value);
     octets("of type", type);
+    gss_release_buffer(&minor, &text);
+    /* Without asking for a mechanism's name first. What stands in it is a principal's name on ours alone. */
+    major = gss_export_name(&minor, name, &text);
+    printf("export %x %d\n", major, text.length > 19 && !memcmp((char *)text.value + 19, "imap", 4));
+    gss_release_name(&minor, &other);
+    major = gss_canonicalize_name(&minor, name, GSS_C_NO_OID, &other);
+    printf("canonicalize for the default %x %d\n", major, other != GSS_C_NO_NAME);
     printf("release %x", gss_release_buffer(&minor, &text));
     printf(" %x", gss_release_name(&minor, &name));
     printf(" %x\n", gss_release_name(&minor, &other));

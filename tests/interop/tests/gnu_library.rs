@@ -142,6 +142,7 @@ fn answers_are_the_same_on_both_libraries() {
             let mut command = Command::new(program);
             // GNU's library keeps a folder for each user.
             command.env("HOME", realm().path("home"));
+            command.env("KRB5_CONFIG", realm().config());
             command.env_remove("LD_LIBRARY_PATH");
             if on_ours {
                 command.env("LD_LIBRARY_PATH", &ours);
