@@ -73,6 +73,21 @@ impl Realm {
             .expect("a temporary directory");
         let port = free_port();
         write_configuration(dir.path(), port, services);
+        Self::start_in(dir, vendor, port, services)
+    }
+
+    /// Starts MIT's KDC so that anybody gets tickets of nobody's name with `kinit -n` (RFC 8062, over the KDC's certificate).
+    pub fn start_anonymous(services: &[Service]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let port = free_port();
+        write_configuration(dir.path(), port, services);
+        certify_kdc(dir.path());
+        let realm = Self::start_in(dir, Vendor::Mit, port, services);
+        realm.admin(&["addprinc -randkey WELLKNOWN/ANONYMOUS"]);
+        realm
+    }
+
+    fn start_in(dir: TempDir, vendor: Vendor, port: u16, services: &[Service]) -> Self {
         fs::write(dir.path().join("password"), PASSWORD).expect("the password file");
         let kdc = match vendor {
             Vendor::Mit => start_mit(dir.path(), services),
@@ -284,6 +299,47 @@ fn write_configuration(dir: &Path, port: u16, services: &[Service]) {
     fs::write(dir.join("krb5.conf"), krb5).expect("krb5.conf");
     fs::write(dir.join("kdc.conf"), kdc).expect("kdc.conf");
     fs::write(dir.join("acl"), "").expect("acl");
+}
+
+/// A certificate for the KDC in `dir`, as RFC 4556 §3.2.4 has it: of itself, so that it is the anchor too.
+fn certify_kdc(dir: &Path) {
+    let form = format!(
+        "[req]\ndistinguished_name=dn\n[dn]\n[kdc]\nkeyUsage=digitalSignature,keyEncipherment,keyAgreement\n\
+         extendedKeyUsage=1.3.6.1.5.2.3.5\nsubjectAltName=otherName:1.3.6.1.5.2.2;SEQUENCE:name\n\
+         [name]\nrealm=EXP:0,GeneralString:{REALM}\nprincipal=EXP:1,SEQUENCE:principal\n\
+         [principal]\ntype=EXP:0,INTEGER:2\nparts=EXP:1,SEQUENCE:parts\n\
+         [parts]\none=GeneralString:krbtgt\ntwo=GeneralString:{REALM}\n"
+    );
+    let [form_file, key, certificate] =
+        ["kdc.req", "kdc.key", "kdc.pem"].map(|name| dir.join(name));
+    fs::write(&form_file, form).expect("the certificate's form");
+    let output = Command::new(needed("/usr/bin/openssl".into()))
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args(["-subj", "/CN=kdc", "-extensions", "kdc", "-config"])
+        .arg(&form_file)
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output();
+    succeeded("openssl", output.expect("openssl starts"));
+    let anchor = format!(" pkinit_anchors = FILE:{}\n", certificate.display());
+    let identity = format!(
+        " pkinit_identity = FILE:{},{}\n",
+        certificate.display(),
+        key.display()
+    );
+    for (file, section, lines) in [
+        ("krb5.conf", "[libdefaults]\n", anchor.clone()),
+        ("kdc.conf", "[kdcdefaults]\n", anchor + &identity),
+    ] {
+        let path = dir.join(file);
+        let text = fs::read_to_string(&path).expect("a configuration");
+        let text = text.replacen(section, &format!("{section}{lines}"), 1);
+        fs::write(path, text).expect("a configuration");
+    }
 }
 
 fn start_mit(dir: &Path, services: &[Service]) -> Child {
