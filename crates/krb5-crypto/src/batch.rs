@@ -35,8 +35,9 @@ impl<'a> Batched<'a> {
 /// # Panics
 /// If no message has a ciphertext of one of the buffers' lengths, as there.
 pub fn seal_many(batch: &mut [Batched<'_>]) {
-    for message in &*batch {
+    for message in &mut *batch {
         message.key.assert_length(message.buffer.len());
+        message.outcome = None;
     }
     for together in batch.chunks_mut(TOGETHER) {
         fast::seal_lanes(together);
@@ -171,6 +172,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_batch_can_be_sealed_again() {
+        let key = &keys()[0];
+        let mut texts = [text(key, 1, 40), text(key, 2, 40)];
+        let mut alone = texts.clone();
+        let mut batch: Vec<_> = texts
+            .iter_mut()
+            .map(|text| Batched::new(key, text))
+            .collect();
+        for _ in 0..2 {
+            seal_many(&mut batch);
+            alone.iter_mut().for_each(|text| key.seal_in_place(text));
+        }
+        drop(batch);
+        assert!(texts == alone);
     }
 
     #[test]
