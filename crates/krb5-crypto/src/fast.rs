@@ -210,6 +210,24 @@ mod chosen {
     /// What is the same for every kernel: the calls that are not safe.
     macro_rules! side_by_side {
         ($kernel:ty, $variant:ident) => {
+            impl Kernel for $kernel {
+                type Code = [u8; 16];
+
+                fn seal(&self, message: &mut [u8]) -> [u8; 16] {
+                    // SAFETY: these keys were made by showing that the instructions are there.
+                    unsafe { self.seal(message) }
+                }
+
+                fn open(&self, message: &mut [u8]) -> [u8; 16] {
+                    // SAFETY: as above.
+                    unsafe { self.open(message) }
+                }
+
+                fn lanes(&self) -> Option<Lanes<'_>> {
+                    Some(Lanes::$variant(self))
+                }
+            }
+
             impl SideBySide for $kernel {
                 fn among(lanes: Lanes<'_>) -> Option<&Self> {
                     match lanes {
@@ -223,7 +241,7 @@ mod chosen {
                     message: &'a mut [u8],
                     code: &'a mut Self::Code,
                 ) -> Job<'a, Self, Self::Code> {
-                    // SAFETY: these keys were made by showing that the instructions are there.
+                    // SAFETY: as above.
                     unsafe { self.job(message, code) }
                 }
 
@@ -250,60 +268,6 @@ mod chosen {
     side_by_side!(SignThenEncrypt<10>, Aes128Sha1);
     side_by_side!(SignThenEncrypt<14>, Aes256Sha1);
     side_by_side!(EncryptThenSign<10>, Aes128Sha256);
-
-    impl Kernel for SignThenEncrypt<10> {
-        type Code = [u8; 16];
-
-        fn seal(&self, message: &mut [u8]) -> [u8; 16] {
-            // SAFETY: these keys were made by showing that the instructions are there.
-            unsafe { self.seal(message) }
-        }
-
-        fn open(&self, message: &mut [u8]) -> [u8; 16] {
-            // SAFETY: as above.
-            unsafe { self.open(message) }
-        }
-
-        fn lanes(&self) -> Option<Lanes<'_>> {
-            Some(Lanes::Aes128Sha1(self))
-        }
-    }
-
-    impl Kernel for SignThenEncrypt<14> {
-        type Code = [u8; 16];
-
-        fn seal(&self, message: &mut [u8]) -> [u8; 16] {
-            // SAFETY: these keys were made by showing that the instructions are there.
-            unsafe { self.seal(message) }
-        }
-
-        fn open(&self, message: &mut [u8]) -> [u8; 16] {
-            // SAFETY: as above.
-            unsafe { self.open(message) }
-        }
-
-        fn lanes(&self) -> Option<Lanes<'_>> {
-            Some(Lanes::Aes256Sha1(self))
-        }
-    }
-
-    impl Kernel for EncryptThenSign<10> {
-        type Code = [u8; 16];
-
-        fn seal(&self, message: &mut [u8]) -> [u8; 16] {
-            // SAFETY: these keys were made by showing that the instructions are there.
-            unsafe { self.seal(message) }
-        }
-
-        fn open(&self, message: &mut [u8]) -> [u8; 16] {
-            // SAFETY: as above.
-            unsafe { self.open(message) }
-        }
-
-        fn lanes(&self) -> Option<Lanes<'_>> {
-            Some(Lanes::Aes128Sha256(self))
-        }
-    }
 
     impl Kernel for EncryptThenSign384 {
         type Code = [u8; 24];
