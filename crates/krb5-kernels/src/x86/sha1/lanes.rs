@@ -7,127 +7,15 @@
 use core::arch::x86_64::*;
 
 use super::super::aes::Schedule;
-use super::super::lanes::{Job, order, strips};
+use super::super::lanes::{Job, LONG, SHORT, first, order, side_by_side, strips};
 use super::super::{BLOCK, CHUNK, WideProcessor, cbc, load_chunk};
 use super::{SignThenEncrypt, State, finish, group, words};
-
-/// Chunks of a strip that is gone over once: so many that what is between strips does not count.
-const LONG: usize = 256;
-
-/// Chunks of a strip that is gone over twice, by the cipher and by the hash: so few that all lanes' fit into the nearest cache.
-const SHORT: usize = 16;
 
 type Code = [u8; BLOCK];
 type Message<'a, const ROUNDS: usize> = Job<'a, SignThenEncrypt<ROUNDS>, Code>;
 type Messages<'a, const ROUNDS: usize> = [Message<'a, ROUNDS>];
 
-impl<const ROUNDS: usize> SignThenEncrypt<ROUNDS> {
-    /// For [`seal_many`](Self::seal_many) and [`open_many`](Self::open_many): `message`, of at least one block, whose HMAC's front
-    /// goes to `code`.
-    ///
-    /// # Panics
-    /// If the message is empty.
-    ///
-    /// # Safety
-    /// The processor has the instructions, as it had when the keys were made.
-    #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
-    pub fn job<'a>(&'a self, message: &'a mut [u8], code: &'a mut Code) -> Job<'a, Self, Code> {
-        Job::new(self, self.inner.saved(), CHUNK, message, code)
-    }
-
-    /// Does with each message what [`seal`](Self::seal) does, in up to eight lanes. Their order is lost.
-    ///
-    /// # Safety
-    /// The processor has the instructions, as it had when the keys were made.
-    #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
-    pub fn seal_many(jobs: &mut Messages<'_, ROUNDS>) {
-        loop {
-            match order(jobs) {
-                0 => break,
-                1 => seal_one(jobs),
-                2 => seal_lanes::<ROUNDS, 2, 2>(jobs),
-                3 => seal_lanes::<ROUNDS, 3, 3>(jobs),
-                4..8 => seal_lanes::<ROUNDS, 4, 4>(jobs),
-                _ => seal_lanes::<ROUNDS, 8, 4>(jobs),
-            }
-        }
-        jobs.iter_mut().for_each(|job| seal_end(job));
-    }
-
-    /// The same, and where there are messages enough in sixteen lanes, with two blocks in a vector.
-    ///
-    /// # Safety
-    /// The processor has the instructions, as it had when the keys were made.
-    #[target_feature(enable = "aes,sha,ssse3,sse4.1,avx2,vaes")]
-    pub fn seal_many_wide(_: WideProcessor, jobs: &mut Messages<'_, ROUNDS>) {
-        loop {
-            match order(jobs) {
-                0 => break,
-                1 => seal_one(jobs),
-                2 => seal_lanes::<ROUNDS, 2, 2>(jobs),
-                3 => seal_lanes::<ROUNDS, 3, 3>(jobs),
-                4..8 => seal_lanes::<ROUNDS, 4, 4>(jobs),
-                8..16 => seal_pairs::<ROUNDS, 4, 8>(jobs),
-                _ => seal_pairs::<ROUNDS, 8, 16>(jobs),
-            }
-        }
-        jobs.iter_mut().for_each(|job| seal_end(job));
-    }
-
-    /// Does with each message what [`open`](Self::open) does, in up to four lanes. Their order is lost.
-    ///
-    /// # Safety
-    /// The processor has the instructions, as it had when the keys were made.
-    #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
-    pub fn open_many(jobs: &mut Messages<'_, ROUNDS>) {
-        loop {
-            match order(jobs) {
-                0 => break,
-                1 => open_one(jobs),
-                2 => open_lanes::<ROUNDS, 2>(jobs),
-                3 => open_lanes::<ROUNDS, 3>(jobs),
-                _ => open_lanes::<ROUNDS, 4>(jobs),
-            }
-        }
-        jobs.iter_mut().for_each(|job| open_end(job));
-    }
-
-    /// The same, with two blocks of ciphertext in a vector.
-    ///
-    /// # Safety
-    /// The processor has the instructions, as it had when the keys were made.
-    #[target_feature(enable = "aes,sha,ssse3,sse4.1,avx2,vaes")]
-    pub fn open_many_wide(_: WideProcessor, jobs: &mut Messages<'_, ROUNDS>) {
-        loop {
-            match order(jobs) {
-                0 => break,
-                1 => open_one(jobs),
-                2 => open_lanes_wide::<ROUNDS, 2>(jobs),
-                3 => open_lanes_wide::<ROUNDS, 3>(jobs),
-                _ => open_lanes_wide::<ROUNDS, 4>(jobs),
-            }
-        }
-        jobs.iter_mut().for_each(|job| open_end(job));
-    }
-}
-
-#[target_feature(enable = "aes,sha,ssse3,sse4.1")]
-fn seal_one<const ROUNDS: usize>(jobs: &mut Messages<'_, ROUNDS>) {
-    let [job] = first(jobs);
-    let (keys, state, chain) = (job.keys, State::of(job.state), job.chain);
-    let [chunks] = strips(core::array::from_mut(job), LONG);
-    let (state, chain) = keys.seal_chunks(state, chain, chunks);
-    (job.state, job.chain) = (state.saved(), chain);
-}
-
-#[target_feature(enable = "aes,sha,ssse3,sse4.1")]
-fn open_one<const ROUNDS: usize>(jobs: &mut Messages<'_, ROUNDS>) {
-    let [job] = first(jobs);
-    let (keys, state, chain) = (job.keys, State::of(job.state), job.chain);
-    let [chunks] = strips(core::array::from_mut(job), LONG);
-    let (state, chain) = keys.open_chunks(state, chain, chunks);
-    (job.state, job.chain) = (state.saved(), chain);
-}
+side_by_side!(SignThenEncrypt, 4);
 
 #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
 fn seal_end<const ROUNDS: usize>(job: &mut Message<'_, ROUNDS>) {
@@ -151,43 +39,13 @@ fn open_end<const ROUNDS: usize>(job: &mut Message<'_, ROUNDS>) {
     *job.code = job.keys.close(inner);
 }
 
-fn first<'j, 'a, const ROUNDS: usize, const L: usize>(
-    jobs: &'j mut Messages<'a, ROUNDS>,
-) -> &'j mut [Message<'a, ROUNDS>; L] {
-    jobs.first_chunk_mut().expect("as many jobs as lanes")
-}
-
-/// What the lanes keep from one chunk to the next.
-#[target_feature(enable = "sse4.1")]
-fn taken<'a, const ROUNDS: usize, const L: usize>(
-    jobs: &[Message<'a, ROUNDS>; L],
-) -> ([&'a Schedule<ROUNDS>; L], [State; L], [__m128i; L]) {
-    let mut states = [State::first(); L];
-    let mut chains = [_mm_setzero_si128(); L];
-    for lane in 0..L {
-        states[lane] = State::of(jobs[lane].state);
-        chains[lane] = jobs[lane].chain;
-    }
-    (jobs.each_ref().map(|job| &job.keys.cipher), states, chains)
-}
-
-fn put_back<const ROUNDS: usize>(
-    jobs: &mut Messages<'_, ROUNDS>,
-    states: &[State],
-    chains: &[__m128i],
-) {
-    for ((job, state), chain) in jobs.iter_mut().zip(states).zip(chains) {
-        (job.state, job.chain) = (state.saved(), *chain);
-    }
-}
-
 /// First the hash of `HASHED` lanes at a time, then the cipher of all `L`.
 #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
 fn seal_lanes<const ROUNDS: usize, const L: usize, const HASHED: usize>(
     jobs: &mut Messages<'_, ROUNDS>,
 ) {
     const { assert!(L.is_multiple_of(HASHED)) };
-    let jobs = first::<ROUNDS, L>(jobs);
+    let jobs = first::<_, _, L>(jobs);
     let (keys, mut states, mut chains) = taken(jobs);
     let mut lanes = strips(jobs, SHORT);
     for (states, lanes) in
@@ -205,7 +63,7 @@ fn seal_pairs<const ROUNDS: usize, const PAIRS: usize, const L: usize>(
     jobs: &mut Messages<'_, ROUNDS>,
 ) {
     const { assert!(2 * PAIRS == L && L.is_multiple_of(4)) };
-    let jobs = first::<ROUNDS, L>(jobs);
+    let jobs = first::<_, _, L>(jobs);
     let (keys, mut states, mut chains) = taken(jobs);
     let mut lanes = strips(jobs, SHORT);
     for (states, lanes) in (states.as_chunks_mut::<4>().0.iter_mut()).zip(lanes.as_chunks::<4>().0)
@@ -218,7 +76,7 @@ fn seal_pairs<const ROUNDS: usize, const PAIRS: usize, const L: usize>(
 
 #[target_feature(enable = "aes,sha,ssse3,sse4.1")]
 fn open_lanes<const ROUNDS: usize, const L: usize>(jobs: &mut Messages<'_, ROUNDS>) {
-    let jobs = first::<ROUNDS, L>(jobs);
+    let jobs = first::<_, _, L>(jobs);
     let (keys, mut states, mut chains) = taken(jobs);
     let lanes = strips(jobs, SHORT);
     for lane in 0..L {
@@ -231,7 +89,7 @@ fn open_lanes<const ROUNDS: usize, const L: usize>(jobs: &mut Messages<'_, ROUND
 
 #[target_feature(enable = "aes,sha,ssse3,sse4.1,avx2,vaes")]
 fn open_lanes_wide<const ROUNDS: usize, const L: usize>(jobs: &mut Messages<'_, ROUNDS>) {
-    let jobs = first::<ROUNDS, L>(jobs);
+    let jobs = first::<_, _, L>(jobs);
     let (keys, mut states, mut chains) = taken(jobs);
     let lanes = strips(jobs, SHORT);
     for lane in 0..L {
