@@ -15,15 +15,18 @@ pub struct OidDesc {
     pub elements: *const c_void,
 }
 
-/// `gss_OID_set_desc` (RFC 2744 §3.1).
+/// What sets are made of.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct OidSetDesc {
+pub struct SetDesc<M> {
     /// How many members there are.
     pub count: usize,
     /// The first of them.
-    pub elements: *mut OidDesc,
+    pub elements: *mut M,
 }
+
+/// `gss_OID_set_desc` (RFC 2744 §3.1).
+pub type OidSetDesc = SetDesc<OidDesc>;
 
 /// `gss_buffer_desc` (RFC 2744 §3.2).
 #[repr(C)]
@@ -111,16 +114,6 @@ pub const IOV_MIC_TOKEN: OmUint32 = 12;
 pub const IOV_ALLOCATE: OmUint32 = 0x0001_0000;
 /// `GSS_IOV_BUFFER_FLAG_ALLOCATED`: the library has found it.
 pub const IOV_ALLOCATED: OmUint32 = 0x0002_0000;
-
-/// `gss_buffer_set_desc` of MIT's `gssapi_ext.h`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct BufferSetDesc {
-    /// How many members there are.
-    pub count: usize,
-    /// The first of them.
-    pub elements: *mut BufferDesc,
-}
 
 /// `gss_key_value_element_desc` of MIT's `gssapi_ext.h`.
 #[repr(C)]

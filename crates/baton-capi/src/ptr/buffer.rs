@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::ptr;
 
 use super::bytes;
-use crate::abi::{BufferDesc, BufferSetDesc};
+use super::set::SetSlot;
+use crate::abi::BufferDesc;
 use crate::boundary::Status;
 
 /// A buffer that a caller passes.
@@ -106,104 +107,21 @@ pub(super) fn allocate(bytes: &[u8]) -> Result<*mut c_void, Status> {
     Ok(value.cast())
 }
 
-/// Where a caller has a set of buffers that a call makes, changes or takes away. Every part of it is from `malloc`.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub struct BufferSetSlot(*mut *mut BufferSetDesc);
+/// Where a caller has a set of buffers that a call makes, changes or takes away.
+pub type BufferSetSlot = SetSlot<BufferDesc>;
 
 impl BufferSetSlot {
-    /// That there is one.
-    pub fn required(self) -> Result<Self, Status> {
-        if self.0.is_null() {
-            return Err(Status::INACCESSIBLE_WRITE);
-        }
-        Ok(self)
-    }
-
-    /// Makes it null, without looking at what is there.
-    pub fn clear(self) {
-        if !self.0.is_null() {
-            // SAFETY: not null, so a writable pointer.
-            unsafe { self.0.write(ptr::null_mut()) }
-        }
-    }
-
     /// Adds a copy of `member` to the set that is there, which is made if it is not.
     pub fn push(self, member: &[u8]) -> Result<(), Status> {
-        self.required()?;
-        // SAFETY: not null, so a pointer that is null or leads to a set from here: from `malloc`, as its parts are.
-        unsafe {
-            if self.0.read().is_null() {
-                let set = libc::calloc(1, size_of::<BufferSetDesc>());
-                if set.is_null() {
-                    return Err(Status::NO_MEMORY);
-                }
-                self.0.write(set.cast());
-            }
-            let set = self.0.read();
-            let count = (*set).count;
-            let size = count
-                .checked_add(1)
-                .and_then(|count| count.checked_mul(size_of::<BufferDesc>()));
-            let size = size.ok_or(Status::NO_MEMORY)?;
-            let value = allocate(member)?;
-            let elements = libc::realloc((*set).elements.cast(), size).cast::<BufferDesc>();
-            if elements.is_null() {
-                libc::free(value);
-                return Err(Status::NO_MEMORY);
-            }
-            elements.add(count).write(BufferDesc {
-                length: member.len(),
-                value,
-            });
-            (*set).elements = elements;
-            (*set).count = count + 1;
+        if self.read().is_null() {
+            self.make()?;
         }
-        Ok(())
-    }
-
-    /// A new set without members.
-    pub fn make(self) -> Result<(), Status> {
-        // SAFETY: `calloc` takes any size.
-        let set = unsafe { libc::calloc(1, size_of::<BufferSetDesc>()) };
-        if set.is_null() {
-            return Err(Status::NO_MEMORY);
-        }
-        // SAFETY: not null where this is called, so a writable pointer.
-        unsafe { self.required()?.0.write(set.cast()) };
-        Ok(())
+        self.append(member)
     }
 
     /// A new set of `members`.
     pub fn set<M: AsRef<[u8]>>(self, members: &[M]) -> Result<(), Status> {
-        self.make()?;
-        for member in members {
-            if let Err(error) = self.push(member.as_ref()) {
-                self.release();
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    /// `gss_release_buffer_set`.
-    pub fn release(self) {
-        if self.0.is_null() {
-            return;
-        }
-        // SAFETY: not null, so a pointer that is null or leads to a set whose parts are all from `malloc`.
-        unsafe {
-            let set = self.0.read();
-            if set.is_null() {
-                return;
-            }
-            for at in 0..(*set).count {
-                libc::free((*(*set).elements.add(at)).value);
-            }
-            libc::free((*set).elements.cast());
-            libc::free(set.cast());
-            self.0.write(ptr::null_mut());
-        }
+        self.fill(members.iter().map(M::as_ref))
     }
 }
 

@@ -22,6 +22,7 @@ mod iov;
 mod libkrb5;
 mod lucid;
 mod oid;
+mod set;
 
 pub use accounts::Nss;
 use buffer::buffer;

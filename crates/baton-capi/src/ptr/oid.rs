@@ -5,8 +5,8 @@ use std::slice;
 
 use baton::Oid;
 
-use super::buffer::allocate;
 use super::bytes;
+use super::set::SetSlot;
 use crate::abi::{OidDesc, OidSetDesc};
 use crate::boundary::Status;
 
@@ -66,109 +66,28 @@ fn members(set: OidSetDesc) -> Result<Vec<Oid>, Status> {
     descs.iter().map(|desc| oid(*desc)).collect()
 }
 
-/// Where a caller has a set of OIDs that a call makes, changes or takes away. Every part of it is from `malloc`.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub struct OidSetSlot(*mut *mut OidSetDesc);
+/// Where a caller has a set of OIDs that a call makes, changes or takes away.
+pub type OidSetSlot = SetSlot<OidDesc>;
 
 impl OidSetSlot {
-    /// That there is one.
-    pub fn required(self) -> Result<Self, Status> {
-        if self.0.is_null() {
-            return Err(Status::INACCESSIBLE_WRITE);
-        }
-        Ok(self)
-    }
-
-    /// Makes it null, without looking at what is there.
-    pub fn clear(self) {
-        if !self.0.is_null() {
-            // SAFETY: not null, so a writable pointer.
-            unsafe { self.0.write(ptr::null_mut()) }
-        }
-    }
-
     /// A new set of `oids`, if the caller wants it.
     pub fn set(self, oids: &[Oid]) -> Result<(), Status> {
-        if self.0.is_null() {
-            return Ok(());
+        match self.required() {
+            Ok(slot) => slot.fill(oids.iter().map(Oid::bytes)),
+            Err(_) => Ok(()),
         }
-        // SAFETY: `calloc` takes any size; the pointer is looked at before it is used.
-        let set: *mut OidSetDesc = unsafe { libc::calloc(1, size_of::<OidSetDesc>()) }.cast();
-        if set.is_null() {
-            return Err(Status::NO_MEMORY);
-        }
-        // SAFETY: a writable pointer of the caller's, and a set of no members: zeroes.
-        unsafe { self.0.write(set) };
-        for oid in oids {
-            if let Err(error) = self.push(*oid) {
-                self.release();
-                return Err(error);
-            }
-        }
-        Ok(())
     }
 
     /// The members of the set that is there.
     pub fn get(self) -> Result<Vec<Oid>, Status> {
-        let set = if self.0.is_null() {
-            ptr::null_mut()
-        } else {
-            // SAFETY: not null, so a readable pointer.
-            unsafe { self.0.read() }
-        };
-        InOidSet(set).get()?.ok_or(Status::INACCESSIBLE_READ)
+        InOidSet(self.read())
+            .get()?
+            .ok_or(Status::INACCESSIBLE_READ)
     }
 
     /// Adds a member to the set that is there.
     pub fn push(self, oid: Oid) -> Result<(), Status> {
-        // SAFETY: `self` is not null where this is called, and a pointer in it leads to a set of ours: from `malloc`, as its
-        // parts are.
-        unsafe {
-            let set = self.0.read();
-            if set.is_null() {
-                return Err(Status::INACCESSIBLE_READ);
-            }
-            let count = (*set).count;
-            let size = count
-                .checked_add(1)
-                .and_then(|count| count.checked_mul(size_of::<OidDesc>()));
-            let size = size.ok_or(Status::NO_MEMORY)?;
-            let octets = allocate(oid.bytes())?;
-            let elements = libc::realloc((*set).elements.cast(), size).cast::<OidDesc>();
-            if elements.is_null() {
-                libc::free(octets);
-                return Err(Status::NO_MEMORY);
-            }
-            elements.add(count).write(OidDesc {
-                length: oid.bytes().len() as u32,
-                elements: octets,
-            });
-            (*set).elements = elements;
-            (*set).count = count + 1;
-        }
-        Ok(())
-    }
-
-    /// `gss_release_oid_set`.
-    pub fn release(self) {
-        if self.0.is_null() {
-            return;
-        }
-        // SAFETY: not null, so a pointer that is null or leads to a set from here or from another library's calls, whose
-        // parts are all from `malloc`.
-        unsafe {
-            let set = self.0.read();
-            if set.is_null() {
-                return;
-            }
-            for at in 0..(*set).count {
-                libc::free((*(*set).elements.add(at)).elements.cast_mut());
-            }
-            libc::free((*set).elements.cast());
-            libc::free(set.cast());
-            self.0.write(ptr::null_mut());
-        }
+        self.append(oid.bytes())
     }
 }
 
