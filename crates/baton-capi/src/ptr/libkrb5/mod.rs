@@ -35,6 +35,10 @@ pub struct LibKrb5 {
     context: Opaque,
 }
 
+/// `KRB5_CC_END` and `KRB5_KT_END`: there are no more.
+const CACHE_END: Code = -1_765_328_242;
+const KEYTAB_END: Code = -1_765_328_202;
+
 /// How long a keytab's name may be.
 const NAME: usize = 1100;
 
@@ -79,6 +83,14 @@ impl LibKrb5 {
             code,
             text: text.unwrap_or_default(),
         })
+    }
+
+    /// That a walk ended because there are no more, and not half way.
+    fn check_end(&self, code: Code, end: Code) -> Result<(), Libkrb5Error> {
+        if code == end {
+            return Ok(());
+        }
+        self.check(code)
     }
 
     /// `TYPE:residual` of a cache.
@@ -131,7 +143,7 @@ impl LibKrb5 {
         unsafe {
             let code = (self.calls.krb5_cc_start_seq_get)(self.context, cache.0, &raw mut cursor);
             self.check(code)?;
-            loop {
+            let end = loop {
                 let mut creds = Creds::EMPTY;
                 let code = (self.calls.krb5_cc_next_cred)(
                     self.context,
@@ -140,12 +152,13 @@ impl LibKrb5 {
                     &raw mut creds,
                 );
                 if code != 0 {
-                    break;
+                    break code;
                 }
                 contents.credentials.extend(read_creds(&creds));
                 (self.calls.krb5_free_cred_contents)(self.context, &raw mut creds);
-            }
+            };
             (self.calls.krb5_cc_end_seq_get)(self.context, cache.0, &raw mut cursor);
+            self.check_end(end, CACHE_END)?;
         }
         Ok(contents)
     }
@@ -235,7 +248,7 @@ impl LibKrb5 {
         unsafe {
             let code = (self.calls.krb5_kt_start_seq_get)(self.context, keytab.0, &raw mut cursor);
             self.check(code)?;
-            loop {
+            let end = loop {
                 let mut entry = KeytabEntryData::EMPTY;
                 let code = (self.calls.krb5_kt_next_entry)(
                     self.context,
@@ -244,12 +257,13 @@ impl LibKrb5 {
                     &raw mut cursor,
                 );
                 if code != 0 {
-                    break;
+                    break code;
                 }
                 found.entries.extend(read_entry(&entry));
                 (self.calls.krb5_free_keytab_entry_contents)(self.context, &raw mut entry);
-            }
+            };
             (self.calls.krb5_kt_end_seq_get)(self.context, keytab.0, &raw mut cursor);
+            self.check_end(end, KEYTAB_END)?;
         }
         Ok(found)
     }
