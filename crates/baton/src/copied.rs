@@ -30,11 +30,10 @@ impl<T: ?Sized> Copied<T> {
         Ok(&self.inner)
     }
 
-    /// For a use, and whether it is the first.
-    pub(crate) fn used(&self) -> Result<(bool, &T), Error> {
-        let used = self.mark.used();
-        let first = used.map_err(gss_transfer::Error::HandedOn)?;
-        Ok((first, &self.inner))
+    /// For a use.
+    pub(crate) fn used(&self) -> Result<&T, Error> {
+        self.mark.used().map_err(gss_transfer::Error::HandedOn)?;
+        Ok(&self.inner)
     }
 
     /// Takes it away from all copies, if none of them was used: tells whether.
