@@ -70,12 +70,8 @@ mod tag;
 pub use error::{ClaimError, OpenError, StoreError, TakeError};
 #[cfg(not(loom))]
 pub use fork_mark::{ForkMark, Gone, Leaving};
-/// How often this process and those that it is a copy of have called `fork`, since somebody asked first; `None` where that cannot be
-/// told. What is given back only by whom it was given to, and to whom no copy was made since, asks this twice.
 #[cfg(not(loom))]
-pub fn forks() -> Option<u64> {
-    map::forks()
-}
+pub use map::forks;
 #[cfg(not(loom))]
 pub use options::{FileOptions, Limits, ReplayAfterReset};
 #[cfg(not(loom))]

@@ -16,8 +16,9 @@ const PAGE: usize = 4096;
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// How often this process and those that it is a copy of have called `fork` since somebody asked first; `None` where they cannot be
-/// counted. A copy that was made by the system call itself, past the C library, is not counted.
-pub(crate) fn forks() -> Option<u64> {
+/// counted. A copy that was made by the system call itself, past the C library, is not counted. What is given back only by whom it
+/// was given to, and of whom no copy was made since, asks this twice.
+pub fn forks() -> Option<u64> {
     static COUNTED: AtomicBool = AtomicBool::new(false);
     extern "C" fn before() {
         FORKS.fetch_add(1, Ordering::SeqCst);
