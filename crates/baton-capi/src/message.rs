@@ -1,12 +1,11 @@
 //! Messages.
 
-use baton::Order;
+use baton::{Context, Major, Order};
 
 use crate::abi::{COMPLETE, Int, OmUint32};
 use crate::boundary::{Status, entry};
 use crate::context::{required, with_open};
 use crate::ptr::{InBuffer, InHandle, Out, OutBuffer};
-use baton::Major;
 
 /// The supplementary bit of a message's place in the sequence (RFC 2744 §3.9.1).
 pub(crate) const fn bit(order: Order) -> OmUint32 {
@@ -41,11 +40,13 @@ fn wrap(
     let message = message.required()?;
     let token = token.required()?;
     check(qop)?;
-    let mut out = Vec::new();
-    let sealed = with_open(context, |context| {
-        context.wrap_into(confidential, message, &mut out)
+    let room = with_open(context, |context| context.room(confidential, message.len()))?;
+    // Where there is no memory for the token, no number of the sequence was used for it.
+    let sealed = token.write(room.before + message.len() + room.after, |token| {
+        with_open(context, |context| {
+            context.wrap_slices(confidential, &[message], token)
+        })
     })?;
-    token.set(&out)?;
     encrypted.set(Int::from(sealed));
     Ok(COMPLETE)
 }
@@ -62,8 +63,9 @@ fn unwrap(
     qop.set(0);
     let token = token.required()?;
     let message = message.required()?;
-    let unwrapped = with_open(context, |context| context.unwrap(token))?;
-    message.set(&unwrapped.data)?;
+    let unwrapped = message.write(token.len(), |message| {
+        with_open(context, |context| context.unwrap_slice(token, message))
+    })?;
     encrypted.set(Int::from(unwrapped.confidential));
     Ok(bit(unwrapped.order))
 }
@@ -78,7 +80,11 @@ fn get_mic(
     let message = message.required()?;
     let token = token.required()?;
     check(qop)?;
-    token.set(&with_open(context, |context| context.get_mic(message))?)?;
+    let length = with_open(context, Context::mic_length)?;
+    token.write(length, |token| {
+        let length = with_open(context, |context| context.get_mic_slices(&[message], token));
+        Ok((length?, ()))
+    })?;
     Ok(COMPLETE)
 }
 

@@ -2,6 +2,9 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::slice;
+
+use zeroize::Zeroize;
 
 use super::bytes;
 use super::set::SetSlot;
@@ -76,6 +79,42 @@ impl OutBuffer {
             });
         }
         Ok(())
+    }
+
+    /// At most `room` bytes, which `write` writes where they will lie and tells the number of. What it wrote is gone if it fails.
+    pub fn write<T>(
+        self,
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<(usize, T), Status>,
+    ) -> Result<T, Status> {
+        let slot = self.required()?;
+        let size = room.checked_add(1).ok_or(Status::NO_MEMORY)?;
+        // SAFETY: `calloc` takes any size.
+        let value: *mut u8 = unsafe { libc::calloc(1, size) }.cast();
+        if value.is_null() {
+            return Err(Status::NO_MEMORY);
+        }
+        // SAFETY: `size` bytes are there, which are this call's alone and zeroes.
+        let bytes = unsafe { slice::from_raw_parts_mut(value, size) };
+        match write(&mut bytes[..room]) {
+            Ok((length, done)) => {
+                bytes[length] = 0;
+                // SAFETY: not null, so a writable descriptor.
+                unsafe {
+                    slot.0.write(BufferDesc {
+                        length,
+                        value: value.cast(),
+                    });
+                }
+                Ok(done)
+            }
+            Err(status) => {
+                bytes.zeroize();
+                // SAFETY: from `calloc`, and nobody else has it.
+                unsafe { libc::free(value.cast()) };
+                Err(status)
+            }
+        }
     }
 
     /// `gss_release_buffer`: gives the bytes back and makes it empty.
