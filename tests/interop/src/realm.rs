@@ -67,20 +67,13 @@ impl Realm {
 
     /// Starts a KDC of `vendor` that has and permits the enctypes of `services` and no others.
     pub fn start_with(vendor: Vendor, services: &[Service]) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("interop")
-            .tempdir()
-            .expect("a temporary directory");
-        let port = free_port();
-        write_configuration(dir.path(), port, services);
+        let (dir, port) = configured(services);
         Self::start_in(dir, vendor, port, services)
     }
 
     /// Starts MIT's KDC so that anybody gets tickets of nobody's name with `kinit -n` (RFC 8062, over the KDC's certificate).
     pub fn start_anonymous(services: &[Service]) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let port = free_port();
-        write_configuration(dir.path(), port, services);
+        let (dir, port) = configured(services);
         certify_kdc(dir.path());
         let realm = Self::start_in(dir, Vendor::Mit, port, services);
         realm.admin(&["addprinc -randkey WELLKNOWN/ANONYMOUS"]);
@@ -253,6 +246,15 @@ pub(crate) fn set_environment(command: &mut Command, dir: &Path) {
             format!("FILE:{}", dir.join("krb5.keytab").display()),
         )
         .env("KRB5RCACHEDIR", dir);
+}
+
+/// A directory with the configuration of a realm, and the port that is in it.
+fn configured(services: &[Service]) -> (TempDir, u16) {
+    let dir = tempfile::Builder::new().prefix("interop").tempdir();
+    let dir = dir.expect("a temporary directory");
+    let port = free_port();
+    write_configuration(dir.path(), port, services);
+    (dir, port)
 }
 
 fn write_configuration(dir: &Path, port: u16, services: &[Service]) {
