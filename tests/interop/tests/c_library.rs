@@ -9,8 +9,8 @@ use std::thread;
 
 use interop::Vendor;
 use interop::library::Library;
-use interop::peer::{BAD_SIG, COMPLETE, DUPLICATE_TOKEN, Peer, Stepped};
-use interop::realm::{Realm, SERVICES, shared};
+use interop::peer::{BAD_SIG, COMPLETE, DUPLICATE_TOKEN, Peer, Stepped, compile};
+use interop::realm::{Realm, SERVICES, shared, succeeded};
 
 const TICKETS: &str = "c-library-tickets";
 /// Mutual authentication, replay and sequence detection, confidentiality and integrity.
@@ -163,4 +163,61 @@ fn the_sample_programs_run_unmodified() {
 fn the_sample_server_exports_its_context() {
     samples([Library::Mit, Library::Ours], &[], &["-export"]);
     samples([Library::Ours, Library::Ours], &[], &["-export"]);
+}
+
+/// What `calls.c` prints on one of the libraries, in `mode`: each call with its major status.
+fn calls(library: Library, mode: &[&str]) -> Vec<String> {
+    let program = compile("calls.c", "krb5-gssapi", "calls");
+    let mut command = library.command(realm(), program, "no such cache");
+    let said = succeeded("calls", command.args(mode).output().unwrap());
+    said.lines().map(str::to_owned).collect()
+}
+
+/// Of calls with null pointers and other arguments that they should not have, two answer otherwise than MIT's library, with the
+/// RFC's status: docs/behaviour.md says so.
+#[test]
+fn calls_with_wrong_arguments_answer_as_on_mits_library() {
+    let [ours, mit] = [Library::Ours, Library::Mit].map(|library| calls(library, &[]));
+    assert_eq!((ours.len(), mit.len()), (62, 62));
+    let differences: Vec<_> = (ours.iter().zip(&mit))
+        .filter(|(ours, mit)| ours != mit)
+        .map(|(ours, mit)| (ours.as_str(), mit.rsplit(' ').next().unwrap()))
+        .collect();
+    assert_eq!(
+        differences,
+        [
+            (
+                "gss_import_sec_context(&minor, &text, &no_context) 00090000",
+                "03090000"
+            ),
+            (
+                "gss_display_status(&minor, 0, 77, NULL, &seconds, &out) 00050000",
+                "00000000"
+            ),
+        ]
+    );
+}
+
+/// Handles that were released, copied or made up, or are of another kind, are found out.
+#[test]
+fn handles_are_checked_and_not_trusted() {
+    let said = calls(Library::Ours, &["stale"]);
+    let statuses: Vec<_> = said
+        .iter()
+        .map(|line| line.rsplit(' ').next().unwrap())
+        .collect();
+    let (ok, bad_name) = ("00000000", "00020000");
+    let (no_cred, no_context) = ("00070000", "00080000");
+    assert_eq!(
+        statuses,
+        [
+            // The name, and its handle as a credential's.
+            ok, no_cred,
+            // Released; then by a copy of the handle, and by one that was made up.
+            ok, bad_name, bad_name, bad_name, bad_name,
+            // A context that was made up; deletion makes the handle null.
+            no_context, no_context, "01080000",
+        ],
+        "{said:#?}"
+    );
 }
